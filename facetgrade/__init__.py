@@ -1,0 +1,1 @@
+"""Grade facet joint synovitis on lumbar MRI."""

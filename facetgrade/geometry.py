@@ -1,0 +1,229 @@
+"""Grids in patient space: index to LPS mm, volumes, masks, crop and resample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class VolumeGeometry:
+    """Grid of a volume in the patient, without the voxel values.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Number of voxels along (slice, row, column).
+    index_to_lps : (4, 4) float64 ndarray
+        Maps (slice, row, column, 1) to LPS mm. Integer indices are voxel centers.
+    frame_of_reference_uid : str
+        DICOM (0020,0052). Archives that rewrite UIDs may give each series its own;
+        `ingest` decides whether positions of two series compare.
+    """
+
+    shape: tuple[int, int, int]
+    index_to_lps: NDArray[np.float64]
+    frame_of_reference_uid: str = ""
+
+    def __post_init__(self) -> None:
+        affine = np.array(self.index_to_lps, dtype=np.float64)
+        if affine.shape != (4, 4):
+            raise ValueError(f"index_to_lps must be (4, 4), got {affine.shape}")
+        affine.flags.writeable = False
+        object.__setattr__(self, "index_to_lps", affine)
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+
+    @classmethod
+    def from_axes(
+        cls,
+        *,
+        origin_lps_mm: ArrayLike,
+        axes: ArrayLike,
+        spacing_mm: ArrayLike,
+        shape: tuple[int, int, int],
+        frame_of_reference_uid: str = "",
+    ) -> VolumeGeometry:
+        """Build a grid from its first voxel center and three unit axes.
+
+        Parameters
+        ----------
+        origin_lps_mm : (3,) array
+            LPS mm of the center of voxel (0, 0, 0).
+        axes : (3, 3) array
+            Row k is the LPS unit direction in which index k grows.
+        spacing_mm : (3,) array
+            Distance of neighboring voxels along (slice, row, column).
+        shape : tuple of int
+            Number of voxels along (slice, row, column).
+        frame_of_reference_uid : str
+            DICOM (0020,0052).
+        """
+        affine = np.eye(4)
+        affine[:3, :3] = (np.asarray(axes) * np.asarray(spacing_mm)[:, None]).T
+        affine[:3, 3] = origin_lps_mm
+        return cls(
+            shape=shape,
+            index_to_lps=affine,
+            frame_of_reference_uid=frame_of_reference_uid,
+        )
+
+    @classmethod
+    def centered(
+        cls,
+        *,
+        center_lps_mm: ArrayLike,
+        axes: ArrayLike,
+        spacing_mm: ArrayLike,
+        shape: tuple[int, int, int],
+    ) -> VolumeGeometry:
+        """Build a grid whose middle, (shape - 1) / 2, lies at `center_lps_mm`."""
+        steps = np.asarray(axes, float) * np.asarray(spacing_mm, float)[:, None]
+        middle = (np.asarray(shape, float) - 1.0) / 2.0
+        return cls.from_axes(
+            origin_lps_mm=np.asarray(center_lps_mm, float) - middle @ steps,
+            axes=axes,
+            spacing_mm=spacing_mm,
+            shape=shape,
+        )
+
+    @property
+    def spacing_mm(self) -> NDArray[np.float64]:
+        """Voxel distances along (slice, row, column), shape (3,)."""
+        spacing: NDArray[np.float64] = np.linalg.norm(self.index_to_lps[:3, :3], axis=0)
+        return spacing
+
+    @property
+    def axes(self) -> NDArray[np.float64]:
+        """Unit LPS directions of the index axes, one per row, shape (3, 3)."""
+        directions: NDArray[np.float64] = (
+            self.index_to_lps[:3, :3] / self.spacing_mm
+        ).T
+        return directions
+
+    @property
+    def voxel_volume_mm3(self) -> float:
+        """Volume of one voxel."""
+        return float(abs(np.linalg.det(self.index_to_lps[:3, :3])))
+
+    @property
+    def center_lps_mm(self) -> NDArray[np.float64]:
+        """LPS mm of the middle of the grid, shape (3,)."""
+        return self.to_lps((np.asarray(self.shape, float) - 1.0) / 2.0)
+
+    def to_lps(self, index: ArrayLike) -> NDArray[np.float64]:
+        """Map (..., 3) indices to LPS mm."""
+        points: NDArray[np.float64] = (
+            np.asarray(index, float) @ self.index_to_lps[:3, :3].T
+            + self.index_to_lps[:3, 3]
+        )
+        return points
+
+    def to_index(self, lps_mm: ArrayLike) -> NDArray[np.float64]:
+        """Map (..., 3) LPS mm to fractional indices."""
+        inverse = np.linalg.inv(self.index_to_lps)
+        index: NDArray[np.float64] = (
+            np.asarray(lps_mm, float) @ inverse[:3, :3].T + inverse[:3, 3]
+        )
+        return index
+
+    def contains(self, lps_mm: ArrayLike) -> NDArray[np.bool_]:
+        """Tell which (..., 3) LPS points lie within the voxels of the grid."""
+        index = self.to_index(lps_mm)
+        inside = (index >= -0.5) & (index <= np.asarray(self.shape) - 0.5)
+        return np.asarray(inside.all(axis=-1))
+
+    def voxel_centers_lps_mm(self) -> NDArray[np.float64]:
+        """Return the LPS mm of every voxel center, shape (slice, row, column, 3)."""
+        grids = np.meshgrid(*[np.arange(n) for n in self.shape], indexing="ij")
+        return self.to_lps(np.stack(grids, axis=-1))
+
+    def crop(
+        self, start: tuple[int, int, int], shape: tuple[int, int, int]
+    ) -> VolumeGeometry:
+        """Return the grid of the block that starts at index `start`."""
+        affine = self.index_to_lps.copy()
+        affine[:3, 3] = self.to_lps(start)
+        return VolumeGeometry(
+            shape=shape,
+            index_to_lps=affine,
+            frame_of_reference_uid=self.frame_of_reference_uid,
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Volume:
+    """Image in patient space.
+
+    Attributes
+    ----------
+    geometry : VolumeGeometry
+        The grid.
+    voxels : (slice, row, column) ndarray
+        Values on the grid, float32 for images.
+    """
+
+    geometry: VolumeGeometry
+    voxels: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.voxels.shape != self.geometry.shape:
+            raise ValueError(
+                f"voxels must have the shape of the grid {self.geometry.shape}, "
+                f"got {self.voxels.shape}"
+            )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Mask:
+    """Boolean region on a grid in patient space."""
+
+    geometry: VolumeGeometry
+    voxels: NDArray[np.bool_]
+
+    @property
+    def volume_mm3(self) -> float:
+        """Volume of all true voxels."""
+        return float(self.voxels.sum()) * self.geometry.voxel_volume_mm3
+
+
+def resample(
+    voxels: NDArray[np.generic],
+    source: VolumeGeometry,
+    target: VolumeGeometry,
+    *,
+    order: int = 1,
+    outside: float = 0.0,
+) -> NDArray[np.generic]:
+    """Interpolate values of one grid at the voxel centers of another.
+
+    Parameters
+    ----------
+    voxels : (slice, row, column) ndarray
+        Values on `source`.
+    source, target : VolumeGeometry
+        Grids in the same patient space.
+    order : int
+        0 nearest (label maps), 1 linear, 3 cubic.
+    outside : float
+        Value of target voxels whose center lies outside the source voxels.
+
+    Returns
+    -------
+    (slice, row, column) ndarray
+        Values on `target`, in the type of `voxels`.
+    """
+    target_to_source = np.linalg.inv(source.index_to_lps) @ target.index_to_lps
+    result: NDArray[np.generic] = ndimage.affine_transform(
+        voxels,
+        target_to_source[:3, :3],
+        offset=target_to_source[:3, 3],
+        output_shape=target.shape,
+        order=order,
+        mode="nearest" if min(voxels.shape) == 1 else "constant",
+        cval=outside,
+        output=voxels.dtype,
+    )
+    return result
