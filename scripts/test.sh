@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Install what the tests need, then run lint, types and all tests.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/environment.sh
+
+install_debian dcm2niix
+create_environment
+install_lock requirements.lock
+install_lock requirements-test.lock
+install_facetgrade
+
+ruff format --check .
+ruff check .
+mypy
+python -m pytest "$@"
