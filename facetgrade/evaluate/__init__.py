@@ -1,0 +1,1 @@
+"""Compare grades, places and outlines with truth."""

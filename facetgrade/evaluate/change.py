@@ -1,0 +1,92 @@
+"""Change between two time points: how often its direction is right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from facetgrade.evaluate.agreement import UNGRADABLE
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ChangePairs:
+    """Rows of the same joint of one patient at two time points.
+
+    Attributes
+    ----------
+    first, second : (P,) int64 ndarray
+        Row of the baseline and of the follow-up.
+    """
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+
+
+def pair_rows(
+    patients: Sequence[str], joints: Sequence[str], timepoints: Sequence[str]
+) -> ChangePairs:
+    """Pair each joint's first time point with its last, by patient and name.
+
+    Parameters
+    ----------
+    patients, joints, timepoints : (N,) sequence of str
+        Keys of each row; time points are ordered as strings (dates or numbers).
+
+    Returns
+    -------
+    ChangePairs
+        One pair for each joint seen at two or more time points.
+    """
+    rows: dict[tuple[str, str], list[int]] = {}
+    for row, key in enumerate(zip(patients, joints, strict=True)):
+        rows.setdefault(key, []).append(row)
+    ordered = [sorted(r, key=lambda row: timepoints[row]) for r in rows.values()]
+    pairs = [(r[0], r[-1]) for r in ordered if timepoints[r[0]] != timepoints[r[-1]]]
+    table = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    return ChangePairs(table[:, 0], table[:, 1])
+
+
+def change_statistics(
+    truth_first: ArrayLike,
+    truth_second: ArrayLike,
+    predicted_first: ArrayLike,
+    predicted_second: ArrayLike,
+) -> dict[str, float]:
+    """Compare the direction of predicted changes of grade with the true ones.
+
+    A pair with an ungradable prediction counts as wrong; a pair without both true
+    grades is left out.
+
+    Parameters
+    ----------
+    truth_first, truth_second, predicted_first, predicted_second : (P,) int array
+        Grades 0-4 or `UNGRADABLE` of each pair.
+
+    Returns
+    -------
+    dict of str to float
+        direction_right: share of truly changed pairs whose predicted change has the
+        same sign. unchanged_right: share of truly unchanged pairs predicted
+        unchanged. opposite: share of truly changed pairs with the opposite sign.
+        NaN where there is no such pair.
+    """
+    before, after = np.asarray(truth_first), np.asarray(truth_second)
+    known = (before != UNGRADABLE) & (after != UNGRADABLE)
+    true_sign = np.sign(after - before)[known]
+    first, second = np.asarray(predicted_first), np.asarray(predicted_second)
+    graded = ((first != UNGRADABLE) & (second != UNGRADABLE))[known]
+    sign = np.sign(second - first)[known]
+    changed = true_sign != 0
+    return {
+        "direction_right": _share(graded & (sign == true_sign), changed),
+        "opposite": _share(graded & (sign == -true_sign), changed),
+        "unchanged_right": _share(graded & (sign == 0), ~changed),
+    }
+
+
+def _share(right: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:
+    """Return the share of true values where `among` holds; NaN if nowhere."""
+    return float(right[among].mean()) if among.any() else float("nan")
