@@ -214,6 +214,8 @@ class Extents:
         bottom of the joint to its top, columns from posterior over lateral.
     extension_mm3 : mapping of ExtensionSite to float
         Abnormal volume in each site connected with the periarticular signal.
+    perimeter_fraction_height_30 : Interval or None
+        Share of sectors abnormal over 30 % of the joint's height, whichever way grades.
     """
 
     effusion_mm3: Interval
@@ -227,6 +229,7 @@ class Extents:
     perimeter_fraction_worst_plane: Interval
     sector_map: NDArray[np.int8]
     extension_mm3: Mapping[ExtensionSite, float]
+    perimeter_fraction_height_30: Interval | None = None
 
     @property
     def edema_mm3(self) -> float:
