@@ -1,0 +1,139 @@
+"""What keeps an image from being perfect, drawn for each series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetgrade.simulate.protocols import FatSuppression, Protocol
+from facetgrade.simulate.scene import Scene
+from facetgrade.simulate.settings import ScannerSettings
+from facetgrade.study import Plane
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FatFailure:
+    """Ball in which fat suppression fails, softly bounded."""
+
+    center_lps_mm: NDArray[np.float64]
+    radius_mm: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Imperfections:
+    """Disturbances of one series.
+
+    Attributes
+    ----------
+    snr : float
+        Brightest common tissue over the standard deviation of the noise.
+    coil_depth_mm : float
+        Depth below the back at which the coil sees half of what it sees at the skin.
+    coil_correction : float
+        Share of the coil profile that the scanner removes, 0-1.
+    bias_amplitude : float
+        Standard deviation of the remaining smooth bias, relative.
+    phase_axis : int
+        1 when phases are encoded along rows' index, 2 along columns'.
+    kept_phase, kept_frequency : float
+        Acquired share of k-space along the two in-plane axes.
+    chemical_shift_px : float
+        Displacement of fat along the frequency axis.
+    fat_residual : float
+        Share of the fat signal that is left; 1 without suppression.
+    fat_failures : tuple of FatFailure
+        Where fat comes through.
+    slice_shift_mm : float
+        Standard deviation of the in-plane shift of a slice.
+    ghost_amplitude : float
+        Strength of ghosts along the phase axis, relative.
+    flow_void : float
+        Relative standard deviation of the signal of flowing CSF.
+    """
+
+    snr: float
+    coil_depth_mm: float
+    coil_correction: float
+    bias_amplitude: float
+    phase_axis: int
+    kept_phase: float
+    kept_frequency: float
+    chemical_shift_px: float
+    fat_residual: float
+    fat_failures: tuple[FatFailure, ...] = ()
+    slice_shift_mm: float = 0.0
+    ghost_amplitude: float = 0.0
+    flow_void: float = 0.0
+
+
+def draw_imperfections(
+    protocol: Protocol,
+    scene: Scene,
+    *,
+    scanner: ScannerSettings,
+    rng: np.random.Generator,
+) -> Imperfections:
+    """Draw the disturbances of one series.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        Decides fat suppression, phase direction and flow effects.
+    scene : Scene
+        Regional failures lie around its joints and behind them.
+    scanner : ScannerSettings
+        Ranges.
+    rng : Generator
+        Source of all draws.
+    """
+    fluid_sensitive = protocol.te_ms > 40.0
+    return Imperfections(
+        snr=rng.uniform(*scanner.snr),
+        coil_depth_mm=rng.uniform(*scanner.coil_depth_mm),
+        coil_correction=rng.uniform(*scanner.coil_correction),
+        bias_amplitude=rng.uniform(*scanner.bias_amplitude),
+        phase_axis=1 if protocol.plane is Plane.SAGITTAL else 2,
+        kept_phase=rng.uniform(*scanner.kept_phase_fraction),
+        kept_frequency=rng.uniform(*scanner.kept_frequency_fraction),
+        chemical_shift_px=rng.uniform(*scanner.chemical_shift_px)
+        * rng.choice([-1.0, 1.0]),
+        fat_residual=_fat_residual(protocol, scanner, rng),
+        fat_failures=_fat_failures(protocol, scene, scanner, rng),
+        slice_shift_mm=rng.uniform(*scanner.slice_shift_mm),
+        ghost_amplitude=rng.uniform(*scanner.ghost_amplitude),
+        flow_void=rng.uniform(*scanner.flow_void) if fluid_sensitive else 0.0,
+    )
+
+
+def _fat_residual(
+    protocol: Protocol, scanner: ScannerSettings, rng: np.random.Generator
+) -> float:
+    """Draw the share of fat that suppression leaves; inversion is in the signal."""
+    if protocol.fat_suppression is FatSuppression.SPECTRAL:
+        return float(rng.uniform(*scanner.spectral_fat_residual))
+    if protocol.fat_suppression is FatSuppression.DIXON_WATER:
+        return float(rng.uniform(*scanner.dixon_fat_residual))
+    return 1.0
+
+
+def _fat_failures(
+    protocol: Protocol,
+    scene: Scene,
+    scanner: ScannerSettings,
+    rng: np.random.Generator,
+) -> tuple[FatFailure, ...]:
+    """Place failures behind and beside the spine, where B0 is least even."""
+    if protocol.fat_suppression is not FatSuppression.SPECTRAL:
+        return ()
+    if rng.random() > scanner.fat_failure_probability:
+        return ()
+    middle = np.mean([joint.center_lps_mm for joint in scene.joints.values()], axis=0)
+    failures = []
+    for _ in range(rng.integers(1, 4)):
+        behind_mm = rng.uniform(20.0, 60.0)
+        away = rng.normal([0.0, behind_mm, 0.0], [45.0, 15.0, 50.0])
+        radius_mm = rng.uniform(*scanner.fat_failure_radius_mm)
+        failures.append(FatFailure(middle + away, radius_mm))
+    return tuple(failures)

@@ -1,0 +1,123 @@
+"""What a series asks of the scanner: sequence timing, slices, their placement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from facetgrade.study import Plane, Sequence
+
+if TYPE_CHECKING:
+    from facetgrade.simulate.settings import ProtocolRanges, ScannerSettings
+
+
+class FatSuppression(StrEnum):
+    """How the signal of fat is removed."""
+
+    NONE = "none"
+    SPECTRAL = "spectral"
+    STIR = "stir"
+    DIXON_WATER = "dixon-water"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Protocol:
+    """Timing and slices of one series.
+
+    Attributes
+    ----------
+    name : str
+        Key of the protocol in the configuration, such as ``sagittal_t2``.
+    sequence, plane : Sequence, Plane
+        What the series shows.
+    field_t : float
+        Field strength in tesla.
+    tr_ms, te_ms : float
+        Repetition and effective echo time.
+    ti_ms : float
+        Inversion time; 0 without inversion.
+    echo_train_length : int
+        Echoes per excitation.
+    fat_suppression : FatSuppression
+        How fat is removed.
+    contrast_agent : bool
+        Images are taken after gadolinium.
+    slice_thickness_mm, gap_mm : float
+        Excited thickness and the distance between neighboring slices' edges.
+    pixel_mm : float
+        In-plane distance of pixels, the same along rows and columns.
+    matrix : int
+        Rows and columns.
+    slices : int
+        Slices, of all blocks together.
+    """
+
+    name: str
+    sequence: Sequence
+    plane: Plane
+    field_t: float
+    tr_ms: float
+    te_ms: float
+    ti_ms: float
+    echo_train_length: int
+    fat_suppression: FatSuppression
+    contrast_agent: bool
+    slice_thickness_mm: float
+    gap_mm: float
+    pixel_mm: float
+    matrix: int
+    slices: int
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel distances along (slice, row, column)."""
+        return (self.slice_thickness_mm + self.gap_mm, self.pixel_mm, self.pixel_mm)
+
+
+def draw_protocol(
+    name: str,
+    ranges: ProtocolRanges,
+    *,
+    field_t: float,
+    scanner: ScannerSettings,
+    rng: np.random.Generator,
+) -> Protocol:
+    """Draw the timing and slices of one series from its ranges.
+
+    Parameters
+    ----------
+    name : str
+        Key of `ranges` in the configuration.
+    ranges : ProtocolRanges
+        What sites use.
+    field_t : float
+        Field strength of the scanner.
+    scanner : ScannerSettings
+        Inversion times per field strength.
+    rng : Generator
+        Source of all draws.
+    """
+    suppression = ranges.fat_suppression[rng.integers(len(ranges.fat_suppression))]
+    stir = suppression is FatSuppression.STIR
+    matrix = int(rng.choice(ranges.matrix))
+    fov_mm = rng.uniform(*ranges.fov_mm)
+    return Protocol(
+        name=name,
+        sequence=ranges.sequence,
+        plane=ranges.plane,
+        field_t=field_t,
+        tr_ms=round(rng.uniform(*ranges.tr_ms)),
+        te_ms=round(rng.uniform(*ranges.te_ms), 1),
+        ti_ms=round(rng.uniform(*scanner.stir_ti_ms[f"{field_t:g}T"])) if stir else 0.0,
+        echo_train_length=round(rng.uniform(*ranges.echo_train_length)),
+        fat_suppression=suppression,
+        contrast_agent=ranges.contrast_agent,
+        slice_thickness_mm=round(rng.uniform(*ranges.slice_thickness_mm), 1),
+        gap_mm=round(rng.uniform(*ranges.gap_mm), 2),
+        pixel_mm=round(fov_mm / matrix, 4),
+        matrix=matrix,
+        slices=int(rng.integers(ranges.slices[0], ranges.slices[1] + 1)),
+    )

@@ -1,0 +1,318 @@
+"""Acquire a stack of slices from a scene: sampling, coil, k-space, noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from facetgrade.geometry import Volume, VolumeGeometry
+from facetgrade.simulate.fields import lattice_lps_mm, smooth_noise, upsample
+from facetgrade.simulate.imperfections import Imperfections
+from facetgrade.simulate.scene import Scene, SceneGrid, Tissue
+from facetgrade.simulate.tissue import LesionSignal, Signals
+
+GAIN = 1000.0
+_BORDER_MM = 3.0
+_SPINE_DEPTH_MM = 60.0
+_TEXTURE_KNOT_MM = 4.0
+
+
+def acquire(
+    scene: Scene,
+    geometry: VolumeGeometry,
+    *,
+    slice_thickness_mm: float,
+    signals: Signals,
+    imperfections: Imperfections,
+    rng: np.random.Generator,
+) -> Volume:
+    """Acquire one stack; only the part of the scene under the grid is touched.
+
+    Parameters
+    ----------
+    scene : Scene
+        The patient, in the space of the scanner.
+    geometry : VolumeGeometry
+        Where the slices lie; spacing of axis 0 includes the gap.
+    slice_thickness_mm : float
+        Width of the slice profile at half height.
+    signals : Signals
+        From `physics_signals` or `random_contrast`.
+    imperfections : Imperfections
+        From `draw_imperfections`.
+    rng : Generator
+        Noise, texture and motion.
+
+    Returns
+    -------
+    Volume
+        Magnitudes; the brightest common tissue is about 1000.
+    """
+    shift_lps_mm = _fat_shift_lps_mm(geometry, imperfections)
+    context = (signals, imperfections, shift_lps_mm, rng)
+    profile = (geometry, slice_thickness_mm)
+    inner, block = _overlap(scene.column.geometry, geometry)
+    weight = None if inner is None else _weight(scene.column.geometry, inner)
+    if weight is not None and inner is not None and _covers(weight, geometry):
+        image = _sample(scene.column, inner, slice_thickness_mm, context)
+    else:
+        image = _sample(scene.body, *profile, context)
+        if weight is not None and inner is not None:
+            fine = _sample(scene.column, inner, slice_thickness_mm, context)
+            image[block] += weight * (fine - image[block])
+    sensitivity = _sensitivity(scene, geometry, imperfections, rng)
+    image *= sensitivity
+    magnitude = _encode(image, geometry, signals.reference, imperfections, rng)
+    magnitude /= sensitivity**imperfections.coil_correction
+    magnitude *= np.float32(GAIN / signals.reference)
+    return Volume(geometry=geometry, voxels=magnitude)
+
+
+_Context = tuple[Signals, Imperfections, NDArray[np.float64], np.random.Generator]
+_Block = tuple[slice, slice, slice]
+
+
+def _sample(
+    grid: SceneGrid,
+    geometry: VolumeGeometry,
+    slice_thickness_mm: float,
+    context: _Context,
+) -> NDArray[np.float32]:
+    """Integrate the signal of one scene grid over the slice profile."""
+    spacing_mm = float(grid.geometry.spacing_mm.min())
+    count = int(np.clip(np.ceil(1.2 * slice_thickness_mm / (1.6 * spacing_mm)), 1, 6))
+    offsets = ((np.arange(count) + 0.5) / count - 0.5) * 1.2  # in thicknesses
+    weights = 1.0 / (1.0 + (2.0 * np.abs(offsets)) ** 10)
+    start, stop = _crop_limits(grid.geometry, geometry, slice_thickness_mm)
+    signal = _render(grid, start, stop, context)
+    matrix = np.linalg.inv(grid.geometry.index_to_lps) @ geometry.index_to_lps
+    slices = slice_thickness_mm / geometry.spacing_mm[0]
+    image = np.zeros(geometry.shape, np.float32)
+    for offset, weight in zip(offsets, weights / weights.sum(), strict=True):
+        origin = matrix[:3, 3] + matrix[:3, 0] * offset * slices - start
+        image += np.float32(weight) * ndimage.affine_transform(
+            signal,
+            matrix[:3, :3],
+            offset=origin,
+            output_shape=geometry.shape,
+            order=1,
+            mode="nearest",
+            output=np.float32,
+        )
+    return image
+
+
+def _crop_limits(
+    grid: VolumeGeometry, geometry: VolumeGeometry, slice_thickness_mm: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the block of the scene grid that a stack touches, never empty."""
+    index = grid.to_index(_corners_lps_mm(geometry))
+    margin = (0.6 * slice_thickness_mm + 3.0) / grid.spacing_mm
+    last = np.array(grid.shape) - 1
+    start = np.clip(np.floor(index.min(axis=0) - margin), 0, last).astype(np.int64)
+    stop = np.clip(np.ceil(index.max(axis=0) + margin), start, last).astype(np.int64)
+    return start, stop + 1
+
+
+def _corners_lps_mm(geometry: VolumeGeometry) -> NDArray[np.float64]:
+    """Return the eight corner voxel centers of a grid."""
+    ends = [(0, count - 1) for count in geometry.shape]
+    corners = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(8, 3)
+    return geometry.to_lps(corners)
+
+
+def _render(
+    grid: SceneGrid,
+    start: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    context: _Context,
+) -> NDArray[np.float32]:
+    """Turn the labels of a block into signed signal, fat displaced and suppressed."""
+    signals, imperfections, shift_lps_mm, rng = context
+    block: _Block = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))  # type: ignore[assignment]
+    tissue = grid.tissue[block]
+    shape = (tissue.shape[0], tissue.shape[1], tissue.shape[2])
+    geometry = grid.geometry.crop((int(start[0]), int(start[1]), int(start[2])), shape)
+    amplitude = signals.texture.copy()
+    amplitude[Tissue.CSF] += imperfections.flow_void
+    factor = smooth_noise(geometry, knot_distance_mm=_TEXTURE_KNOT_MM, rng=rng)
+    factor *= amplitude[tissue]
+    factor += 1.0
+    water = signals.water[tissue]
+    nucleus = np.nonzero(tissue == Tissue.NUCLEUS_PULPOSUS)
+    water[nucleus] = signals.disc_water[grid.vertebra[block][nucleus]]
+    water *= factor
+    fat = signals.fat[tissue]
+    fat *= factor
+    for lesion, fraction in grid.lesions.items():
+        part = fraction[block]
+        _add_lesion(water, fat, part, signals.lesions[lesion], geometry.spacing_mm)
+    if not signals.fat.any():
+        return water
+    fat *= _fat_residual(geometry, imperfections)
+    inverse = np.linalg.inv(geometry.index_to_lps[:3, :3])
+    steps = np.rint(inverse @ shift_lps_mm).astype(int)
+    return water + np.roll(fat, tuple(steps), axis=(0, 1, 2))
+
+
+def _add_lesion(
+    water: NDArray[np.float32],
+    fat: NDArray[np.float32],
+    fraction: NDArray[np.float32],
+    signal: LesionSignal,
+    spacing_mm: NDArray[np.float64],
+) -> None:
+    """Replace the host by the lesion, in place, by its fraction of each voxel."""
+    occupied = np.nonzero(fraction > 0.0)
+    if not occupied[0].size:
+        return
+    box = tuple(slice(max(i.min() - 2, 0), i.max() + 3) for i in occupied)
+    share = fraction[box]
+    inside = ndimage.gaussian_filter(share, 0.8 / spacing_mm, mode="constant")
+    inside = np.clip(2.0 * inside - 1.0, 0.0, 1.0)
+    lesion_water = signal.rim + inside * (signal.water - signal.rim)
+    water[box] += share * (lesion_water - water[box])
+    fat[box] *= 1.0 - share * (1.0 - signal.kept_fat)
+    fat[box] += share * signal.fat
+
+
+def _fat_residual(
+    geometry: VolumeGeometry, imperfections: Imperfections
+) -> NDArray[np.float32] | np.float32:
+    """Compute the share of fat signal left at every voxel."""
+    base = imperfections.fat_residual
+    if not imperfections.fat_failures:
+        return np.float32(base)
+    lattice = lattice_lps_mm(geometry, 6.0)
+    failure = np.zeros(lattice.shape[:3])
+    for ball in imperfections.fat_failures:
+        distance = np.linalg.norm(lattice - ball.center_lps_mm, axis=-1)
+        soft = 1.0 / (
+            1.0 + np.exp((distance - ball.radius_mm) / (0.2 * ball.radius_mm))
+        )
+        failure = np.maximum(failure, soft)
+    residual = (base + (1.0 - base) * failure).astype(np.float32)
+    return upsample(residual, geometry.shape)
+
+
+def _fat_shift_lps_mm(
+    geometry: VolumeGeometry, imperfections: Imperfections
+) -> NDArray[np.float64]:
+    """Return the displacement of fat along the frequency axis."""
+    frequency_axis = 3 - imperfections.phase_axis
+    step: NDArray[np.float64] = geometry.index_to_lps[:3, frequency_axis]
+    return step * imperfections.chemical_shift_px
+
+
+def _overlap(
+    column: VolumeGeometry, geometry: VolumeGeometry
+) -> tuple[VolumeGeometry | None, _Block]:
+    """Find the block of a stack that lies over the column grid."""
+    index = geometry.to_index(_corners_lps_mm(column))
+    last = np.array(geometry.shape) - 1
+    start = np.clip(np.floor(index.min(axis=0)), 0, None).astype(int)
+    stop = np.clip(np.ceil(index.max(axis=0)), None, last).astype(int) + 1
+    block = (
+        slice(start[0], stop[0]),
+        slice(start[1], stop[1]),
+        slice(start[2], stop[2]),
+    )
+    if (stop <= start).any():
+        return None, block
+    size = tuple(int(n) for n in stop - start)
+    corner = (int(start[0]), int(start[1]), int(start[2]))
+    return geometry.crop(corner, (size[0], size[1], size[2])), block
+
+
+def _weight(column: VolumeGeometry, inner: VolumeGeometry) -> NDArray[np.float32]:
+    """Weigh the column grid: 1 inside, falling to 0 at its border."""
+    matrix = np.linalg.inv(column.index_to_lps) @ inner.index_to_lps
+    weight = np.full(inner.shape, 1.0, np.float32)
+    grids = np.ogrid[tuple(slice(0, count) for count in inner.shape)]
+    for axis, count in enumerate(column.shape):
+        terms = [np.float32(matrix[axis, k]) * grids[k] for k in range(3)]
+        index = terms[0] + terms[1] + terms[2] + np.float32(matrix[axis, 3])
+        depth = np.minimum(index, (count - 1) - index)
+        depth *= np.float32(column.spacing_mm[axis] / _BORDER_MM)
+        np.minimum(weight, depth, out=weight)
+    return np.maximum(weight, 0.0)
+
+
+def _covers(weight: NDArray[np.float32], geometry: VolumeGeometry) -> bool:
+    """Tell whether the column grid alone decides the whole stack."""
+    return weight.shape == geometry.shape and float(weight.min()) >= 1.0
+
+
+def _sensitivity(
+    scene: Scene,
+    geometry: VolumeGeometry,
+    imperfections: Imperfections,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Compute the profile of a coil below the back, with a smooth remaining bias."""
+    lattice = lattice_lps_mm(geometry, 12.0)
+    coarse = scene.body.tissue[::6, ::6, ::6] != Tissue.AIR
+    back_mm = scene.body.geometry.to_lps(np.argwhere(coarse) * 6.0)[:, 1].max()
+    depth_mm = np.maximum(back_mm - lattice[..., 1], 0.0)
+    half_mm = imperfections.coil_depth_mm
+    profile = 1.0 / (1.0 + (depth_mm / half_mm) ** 2)
+    profile *= 1.0 + (_SPINE_DEPTH_MM / half_mm) ** 2
+    phases = rng.uniform(0.0, 2.0 * np.pi, 3)
+    waves = np.sin(lattice * (2.0 * np.pi / rng.uniform(150.0, 400.0, 3)) + phases)
+    profile *= np.exp(imperfections.bias_amplitude * waves.mean(axis=-1) * np.sqrt(6.0))
+    return upsample(profile.astype(np.float32), geometry.shape)
+
+
+def _encode(
+    image: NDArray[np.float32],
+    geometry: VolumeGeometry,
+    reference: float,
+    imperfections: Imperfections,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Pass every slice through its k-space and return the magnitude."""
+    kept = {
+        imperfections.phase_axis: imperfections.kept_phase,
+        3 - imperfections.phase_axis: imperfections.kept_frequency,
+    }
+    area = imperfections.kept_phase * imperfections.kept_frequency
+    sigma = np.float32(reference / imperfections.snr / np.sqrt(area))
+    noise = rng.standard_normal((*image.shape, 2), np.float32).view(np.complex64)[
+        ..., 0
+    ]
+    noise *= sigma
+    noise += image
+    kspace = scipy.fft.fft2(noise, overwrite_x=True)
+    for axis in (1, 2):
+        ramp = _line_weights(
+            image.shape, axis, kept[axis], geometry, imperfections, rng
+        )
+        kspace *= ramp.astype(np.complex64)
+    magnitude: NDArray[np.float32] = np.abs(scipy.fft.ifft2(kspace, overwrite_x=True))
+    return magnitude
+
+
+def _line_weights(
+    shape: tuple[int, ...],
+    axis: int,
+    kept: float,
+    geometry: VolumeGeometry,
+    imperfections: Imperfections,
+    rng: np.random.Generator,
+) -> NDArray[np.complex128]:
+    """Weigh the lines of k-space along one axis: truncation, shift, ghosts."""
+    frequency = scipy.fft.fftfreq(shape[axis])
+    edge = 0.5 * kept
+    # A Fermi window, as scanners use, leaves a little truncation ringing.
+    window = 1.0 / (1.0 + np.exp((np.abs(frequency) - 0.97 * edge) / (0.035 * edge)))
+    shift_mm = rng.normal(0.0, imperfections.slice_shift_mm, (shape[0], 1))
+    turns = frequency[None, :] * shift_mm / geometry.spacing_mm[axis]
+    weights: NDArray[np.complex128] = window[None, :] * np.exp(-2j * np.pi * turns)
+    if axis == imperfections.phase_axis and imperfections.ghost_amplitude:
+        lines = np.arange(shape[axis]) / rng.uniform(2.5, 6.0)
+        phase = rng.uniform(0.0, 2.0 * np.pi, (shape[0], 1))
+        ripple = np.cos(2.0 * np.pi * lines[None, :] + phase)
+        weights = weights * (1.0 + 2.0 * imperfections.ghost_amplitude * ripple)
+    return weights[:, :, None] if axis == 1 else weights[:, None, :]

@@ -1,0 +1,85 @@
+"""Settings of the simulated scanner, its protocols and the studies it writes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from facetgrade.simulate.protocols import FatSuppression
+from facetgrade.study import Plane, Sequence
+
+
+def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
+    """Check that a range starts with its lower end."""
+    if limits[0] > limits[1]:
+        raise ValueError("a range is [lowest, highest]")
+    return limits
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Section(BaseModel):
+    """Part of the configuration: unknown keys and missing keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ProtocolRanges(_Section):
+    """Ranges from which one series of one study is drawn."""
+
+    sequence: Sequence
+    plane: Plane
+    fat_suppression: tuple[FatSuppression, ...]
+    contrast_agent: bool
+    tr_ms: Range
+    te_ms: Range
+    echo_train_length: Range
+    slice_thickness_mm: Range
+    gap_mm: Range
+    fov_mm: Range
+    matrix: tuple[int, ...]
+    slices: tuple[int, int]
+
+
+class ScannerSettings(_Section):
+    """Ranges of field strength and of what disturbs the image."""
+
+    field_t: tuple[float, ...]
+    stir_ti_ms: dict[str, Range]
+    snr: Range
+    coil_depth_mm: Range
+    coil_correction: Range
+    bias_amplitude: Range
+    kept_phase_fraction: Range
+    kept_frequency_fraction: Range
+    chemical_shift_px: Range
+    spectral_fat_residual: Range
+    dixon_fat_residual: Range
+    fat_failure_probability: Probability
+    fat_failure_radius_mm: Range
+    slice_shift_mm: Range
+    ghost_amplitude: Range
+    flow_void: Range
+
+
+class StudySettings(_Section):
+    """Which series a study has and how patients are placed."""
+
+    always: tuple[str, ...]
+    sometimes: dict[str, Probability]
+    blocks_probability: Probability
+    tilt_deg: Range
+    shift_mm: Range
+    transfer_syntaxes: tuple[str, ...]
+    habits: dict[str, float]
+
+
+class SimulateSettings(_Section):
+    """Everything that `configs/simulate.toml` says beside the anatomy."""
+
+    scanner: ScannerSettings
+    protocols: dict[str, ProtocolRanges]
+    study: StudySettings
