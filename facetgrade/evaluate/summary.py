@@ -16,6 +16,14 @@ from facetgrade.evaluate.agreement import (
     confusion_matrix,
     prevalence,
 )
+from facetgrade.evaluate.calibration import (
+    calibration_errors,
+    every_grade,
+    probability_scores,
+    reliability,
+    set_statistics,
+    top_label,
+)
 from facetgrade.evaluate.change import ChangePairs, change_statistics
 from facetgrade.evaluate.intervals import Estimate, Statistics, cluster_bootstrap
 
@@ -126,6 +134,65 @@ def change_section(
                 graded[second[draw]],
             ),
         ),
+    }
+
+
+def calibration_section(
+    truth: ArrayLike,
+    probabilities: Sequence[Sequence[float]],
+    sets: Sequence[Sequence[int]],
+    patients: Sequence[str],
+    bootstrap: Bootstrap,
+) -> Section:
+    """Summarize grade probabilities and grade sets of the graded joints.
+
+    Parameters
+    ----------
+    truth : (N,) int array
+        True grades, or `UNGRADABLE`.
+    probabilities : (N,) sequence of sequences of float
+        Probability of each grade; empty for an ungradable joint.
+    sets : (N,) sequence of sequences of int
+        Grades in each set; empty for an ungradable joint.
+    patients : (N,) sequence of str
+        Patient of each row.
+    bootstrap : Bootstrap
+        How intervals are made.
+
+    Returns
+    -------
+    dict
+        counts, calibration (of the most probable grade: ece, ece_corrected,
+        rms_corrected; of all grades: the same with prefix every_; proper scores; set
+        statistics; with intervals), reliability (bins).
+    """
+    actual = np.asarray(truth, np.int64)
+    rows = [
+        row
+        for row in range(len(actual))
+        if actual[row] != UNGRADABLE and len(probabilities[row]) and len(sets[row])
+    ]
+    true_rows = actual[rows]
+    table = np.array([probabilities[row] for row in rows], np.float64)
+    allowed = [tuple(sets[row]) for row in rows]
+    if not rows:
+        return {"counts": {"joints": 0}, "calibration": {}, "reliability": []}
+
+    def statistics(draw: NDArray[np.int64]) -> dict[str, float]:
+        grades, shares = true_rows[draw], table[draw]
+        every = calibration_errors(*every_grade(grades, shares))
+        return {
+            **calibration_errors(*top_label(grades, shares)),
+            **{f"every_{name}": value for name, value in every.items()},
+            **probability_scores(grades, shares),
+            **set_statistics(grades, [allowed[row] for row in draw]),
+        }
+
+    bins = reliability(*top_label(true_rows, table))
+    return {
+        "counts": {"joints": len(rows)},
+        "calibration": bootstrap.estimate([patients[r] for r in rows], statistics),
+        "reliability": [[b.confidence, b.share_right, b.joints] for b in bins],
     }
 
 

@@ -1,4 +1,4 @@
-"""Compare a table of predicted joints with a table of readers' grades."""
+"""Read joints.csv and readers' grades, and put them beside each other."""
 
 from __future__ import annotations
 
@@ -6,21 +6,11 @@ import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
-
-import numpy as np
 
 from facetgrade.anatomy import FacetJoint, Level, Side
 from facetgrade.errors import FacetGradeError
 from facetgrade.evaluate.agreement import GRADES, UNGRADABLE
-from facetgrade.evaluate.change import pair_rows
-from facetgrade.evaluate.summary import (
-    Bootstrap,
-    Section,
-    change_section,
-    grade_section,
-)
 
 Row = Mapping[str, str]
 DEFAULT_READER = "reference"
@@ -93,6 +83,11 @@ class ReaderGrade:
     reader: str
     grade: int
 
+    def __str__(self) -> str:
+        """Name the row for a message."""
+        study = self.source or self.study_uid
+        return f"line {self.line}: {study} {self.joint} ({self.reader})"
+
 
 @dataclass(frozen=True, slots=True)
 class MatchedGrade:
@@ -101,51 +96,6 @@ class MatchedGrade:
     reader: str
     truth: int
     predicted: PredictedJoint
-
-
-def evaluate_tables(pred: Path, truth: Path, *, bootstrap: Bootstrap) -> Section:
-    """Compare joints.csv with the grades of one or more readers.
-
-    Parameters
-    ----------
-    pred : Path
-        joints.csv of `facetgrade grade`; needs source or study_uid, level, side and
-        grade, uses subject, study_date, p0-p4 and grade_set where present.
-    truth : Path
-        CSV with source or study_uid, level, side, grade and, for several readers,
-        reader. An empty grade means the reader could not grade the joint.
-    bootstrap : Bootstrap
-        How intervals are made.
-
-    Returns
-    -------
-    dict
-        counts, unmatched, readers (by name), pooled, between_readers, change.
-
-    Raises
-    ------
-    TableError
-        If a column is missing, a value impossible, a joint given twice, or a source
-        stands for several studies.
-    """
-    predictions, grades = read_predictions(pred), read_grades(truth)
-    matched, unmatched = match_grades(predictions, grades, path=truth)
-    readers = sorted({row.reader for row in matched})
-    return {
-        "counts": {
-            "predicted_joints": len(predictions),
-            "grades_read": len(grades),
-            "grades_matched": len(matched),
-            "readers": len(readers),
-        },
-        "unmatched": [_describe(row) for row in unmatched],
-        "readers": {
-            reader: _reader_section(_of_reader(matched, reader), bootstrap)
-            for reader in readers
-        },
-        "pooled": _reader_section(matched, bootstrap),
-        "between_readers": _between_readers(matched, readers, bootstrap),
-    }
 
 
 def read_predictions(path: Path) -> tuple[PredictedJoint, ...]:
@@ -238,49 +188,6 @@ def match_grades(
     return matched, unmatched
 
 
-def _of_reader(matched: Sequence[MatchedGrade], reader: str) -> list[MatchedGrade]:
-    """Return the rows of one reader."""
-    return [row for row in matched if row.reader == reader]
-
-
-def _reader_section(matched: Sequence[MatchedGrade], bootstrap: Bootstrap) -> Section:
-    """Summarize agreement and change between prediction and the readers."""
-    truth = np.array([row.truth for row in matched], np.int64)
-    predicted = np.array([row.predicted.grade for row in matched], np.int64)
-    patients = [row.predicted.patient for row in matched]
-    section = grade_section(truth, predicted, patients, bootstrap)
-    pairs = pair_rows(
-        patients,
-        [f"{row.predicted.joint} {row.reader}" for row in matched],
-        [row.predicted.date for row in matched],
-    )
-    section["change"] = change_section(truth, predicted, patients, pairs, bootstrap)
-    return section
-
-
-def _between_readers(
-    matched: Sequence[MatchedGrade], readers: Sequence[str], bootstrap: Bootstrap
-) -> list[Section]:
-    """Compare the readers pairwise on the joints that both saw."""
-    grades = {(row.reader, row.predicted): row.truth for row in matched}
-    sections: list[Section] = []
-    for first, second in combinations(readers, 2):
-        shared = [
-            row.predicted
-            for row in _of_reader(matched, first)
-            if (second, row.predicted) in grades
-        ]
-        if shared:
-            section = grade_section(
-                [grades[first, joint] for joint in shared],
-                [grades[second, joint] for joint in shared],
-                [joint.patient for joint in shared],
-                bootstrap,
-            )
-            sections.append({"first": first, "second": second, **section})
-    return sections
-
-
 def _rows(path: Path, *, required: Iterable[str]) -> list[tuple[int, Row]]:
     """Return (line number, stripped row) of each row of a CSV file."""
     try:
@@ -353,8 +260,3 @@ def _probabilities(path: Path, line: int, row: Row) -> tuple[float, ...]:
 def _grade_set(path: Path, line: int, text: str) -> tuple[int, ...]:
     """Read a list like 2;3."""
     return tuple(_grade(path, line, part) for part in text.split(";") if part)
-
-
-def _describe(row: ReaderGrade) -> str:
-    """Name a grade that found no joint."""
-    return f"line {row.line}: {row.source or row.study_uid} {row.joint} ({row.reader})"

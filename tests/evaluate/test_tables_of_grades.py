@@ -1,10 +1,10 @@
 import pytest
 
 from facetgrade.anatomy import Level, Side
+from facetgrade.evaluate.readers import evaluate_tables
 from facetgrade.evaluate.summary import Bootstrap
 from facetgrade.evaluate.tables import (
     TableError,
-    evaluate_tables,
     read_grades,
     read_predictions,
 )
@@ -150,3 +150,27 @@ def test_a_joint_predicted_twice_is_refused(tmp_path):
 
     with pytest.raises(TableError, match="L3-L4 left of a is twice"):
         read_predictions(write(tmp_path, "joints.csv", twice))
+
+
+def test_calibration_is_over_graded_joints_with_a_true_grade(tmp_path):
+    calibration = evaluate(tmp_path)["readers"]["ann"]["calibration"]
+
+    # sets 0, 3;4 and 1;2 against 1, 4 and 2; the ungradable joint has none
+    assert calibration["counts"]["joints"] == 3
+    assert calibration["calibration"]["coverage"]["value"] == pytest.approx(
+        2 / 3, abs=1e-6
+    )
+
+
+def test_tables_without_probabilities_have_no_calibration(tmp_path):
+    joints = "source,level,side,grade\na,L3-L4,left,0\n"
+    result = evaluate(tmp_path, joints=joints)
+
+    assert result["readers"]["ann"]["calibration"]["calibration"] == {}
+
+
+def test_grades_of_other_studies_are_refused(tmp_path):
+    with pytest.raises(
+        TableError, match="none of 1 grades names a joint of joints.csv"
+    ):
+        evaluate(tmp_path, grades="source,level,side,grade\nelsewhere,L3-L4,left,1\n")
