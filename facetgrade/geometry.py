@@ -222,8 +222,25 @@ def resample(
         offset=target_to_source[:3, 3],
         output_shape=target.shape,
         order=order,
-        mode="nearest" if min(voxels.shape) == 1 else "constant",
-        cval=outside,
+        mode="nearest",
         output=voxels.dtype,
     )
+    result[~covered(source, target)] = outside
     return result
+
+
+def covered(source: VolumeGeometry, target: VolumeGeometry) -> NDArray[np.bool_]:
+    """Tell which voxel centers of `target` lie within the voxels of `source`.
+
+    Returns
+    -------
+    (slice, row, column) bool ndarray
+        On the grid of `target`.
+    """
+    affine = np.linalg.inv(source.index_to_lps) @ target.index_to_lps
+    steps = np.ogrid[tuple(slice(n) for n in target.shape)]
+    inside = np.ones(target.shape, bool)
+    for axis, count in enumerate(source.shape):
+        index = sum(affine[axis, k] * steps[k] for k in range(3)) + affine[axis, 3]
+        inside &= (index >= -0.5) & (index <= count - 0.5)
+    return inside

@@ -1,0 +1,229 @@
+"""Choose the chain of vertebrae and its names as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetgrade.localize.heatmaps import Evidence, Peak
+from facetgrade.localize.ranks import HIGHEST_RANK, SACRUM_RANK, name_of
+from facetgrade.localize.settings import LocalizeSettings
+
+USUAL_STEP_MM = 34.0
+STEP_SPREAD_MM = 6.5
+SHORTEST_STEP_MM, LONGEST_STEP_MM = 16.0, 80.0
+MISSED_BODY_COST = 3.0
+LARGEST_TURN = 0.55
+VOTE_RADIUS_VOXELS = 1
+OFFSETS = range(SACRUM_RANK - 1, HIGHEST_RANK + 8)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Chain:
+    """Bodies from the top to the bottom, one step apart, with votes for their ranks.
+
+    Attributes
+    ----------
+    centers_lps_mm : (N, 3) float64 ndarray
+        Body centers; a missed one is put halfway between its neighbors.
+    votes : (N, ranks) float64 ndarray
+        Log probability of each rank class, background left out.
+    scores : (N,) float64 ndarray
+        Probability of the detection; 0 for a missed body.
+    """
+
+    centers_lps_mm: NDArray[np.float64]
+    votes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Numbering:
+    """Names of a chain and how sure they are.
+
+    Attributes
+    ----------
+    ranks : tuple of int
+        Rank of each body, from the top.
+    probability : float
+        Probability of this numbering.
+    alternative : tuple of str
+        Names under the next best numbering.
+    alternative_probability : float
+        Its probability.
+    decided : bool
+        The sacrum was seen or an anchor was given, and the probability is high.
+    """
+
+    ranks: tuple[int, ...]
+    probability: float
+    alternative: tuple[str, ...]
+    alternative_probability: float
+    decided: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Vertebra names from the top."""
+        return tuple(name_of(rank) for rank in self.ranks)
+
+
+def choose_chain(peaks: Sequence[Peak], evidence: Evidence) -> Chain:
+    """Find the most plausible path down the bodies.
+
+    Every peak earns the log odds of its score; a step costs by its distance from the
+    usual one, and a step of twice that length costs the missed body.
+
+    Parameters
+    ----------
+    peaks : sequence of Peak
+        Candidates for bodies.
+    evidence : Evidence
+        Holds the rank votes.
+    """
+    ordered = sorted(peaks, key=lambda peak: -peak.lps_mm[2])
+    if not ordered:
+        empty = np.zeros((0, 3))
+        return Chain(centers_lps_mm=empty, votes=empty, scores=empty[:, 0])
+    centers = np.array([peak.lps_mm for peak in ordered])
+    gains = np.array([_log_odds(peak.score) + 1.5 for peak in ordered])
+    path = _best_path(centers, gains)
+    return _fill_gaps([ordered[k] for k in path], evidence)
+
+
+def choose_numbering(
+    chain: Chain, settings: LocalizeSettings, anchors: Mapping[str, NDArray[np.float64]]
+) -> Numbering:
+    """Name the whole chain at once from the votes of all its bodies, or an anchor.
+
+    Parameters
+    ----------
+    chain : Chain
+        From `choose_chain`, not empty.
+    settings : LocalizeSettings
+        Temperature of the votes and the thresholds of a decision.
+    anchors : mapping of str to (3,) float64 ndarray
+        Vertebra name to an LPS point inside its body, from the user.
+    """
+    count = len(chain.scores)
+    offsets = np.array([k for k in OFFSETS if k - SACRUM_RANK + 2 >= 1])
+    totals = np.array([_total_vote(chain, int(last)) for last in offsets])
+    for name, point in anchors.items():
+        totals = np.where(_keeps_anchor(chain, offsets, name, point), totals, -np.inf)
+    if not np.isfinite(totals).any():
+        totals = np.zeros(len(offsets))
+    weights = np.exp((totals - totals.max()) / settings.vote_temperature)
+    weights /= weights.sum()
+    order = np.argsort(-weights)
+    best, other = (tuple(_ranks(count, int(offsets[k]))) for k in order[:2])
+    probability = float(weights[order[0]])
+    sacrum = _sacrum_vote(chain, best) >= settings.min_sacrum_vote
+    sure = probability >= settings.min_numbering_probability
+    return Numbering(
+        ranks=best,
+        probability=probability,
+        alternative=tuple(name_of(rank) for rank in other),
+        alternative_probability=float(weights[order[1]]),
+        decided=bool(anchors) or (sacrum and sure),
+    )
+
+
+def _log_odds(score: float) -> float:
+    clipped = min(max(score, 1e-3), 1 - 1e-3)
+    return float(np.log(clipped / (1 - clipped)))
+
+
+def _best_path(centers: NDArray[np.float64], gains: NDArray[np.float64]) -> list[int]:
+    """Return the indices of the best path, top first (dynamic programming)."""
+    count = len(gains)
+    totals, before = gains.copy(), np.full(count, -1)
+    for here in range(count):
+        for above in range(here):
+            cost = _step_cost(centers[here] - centers[above])
+            total = totals[above] + gains[here] - cost
+            if total > totals[here]:
+                totals[here], before[here] = total, above
+    path = [int(totals.argmax())]
+    while before[path[-1]] >= 0:
+        path.append(int(before[path[-1]]))
+    return path[::-1]
+
+
+def _step_cost(step: NDArray[np.float64]) -> float:
+    """Return the cost of going from one body to the next."""
+    length = float(np.linalg.norm(step))
+    sideways = float(np.hypot(step[0], 0.0)) / max(length, 1e-6)
+    if not SHORTEST_STEP_MM <= length <= LONGEST_STEP_MM or sideways > LARGEST_TURN:
+        return np.inf
+    single = ((length - USUAL_STEP_MM) / STEP_SPREAD_MM) ** 2 / 2
+    double = ((length / 2 - USUAL_STEP_MM) / STEP_SPREAD_MM) ** 2 / 2
+    return min(single, double + MISSED_BODY_COST)
+
+
+def _fill_gaps(peaks: Sequence[Peak], evidence: Evidence) -> Chain:
+    """Put a missed body into every step of about twice the usual length."""
+    centers, scores = [np.array(peaks[0].lps_mm)], [peaks[0].score]
+    for peak in peaks[1:]:
+        here = np.array(peak.lps_mm)
+        length = float(np.linalg.norm(here - centers[-1]))
+        if abs(length / 2 - USUAL_STEP_MM) < abs(length - USUAL_STEP_MM):
+            centers.append((here + centers[-1]) / 2)
+            scores.append(0.0)
+        centers.append(here)
+        scores.append(peak.score)
+    points = np.array(centers)
+    return Chain(
+        centers_lps_mm=points,
+        votes=np.array([_vote(point, evidence) for point in points]),
+        scores=np.array(scores),
+    )
+
+
+def _vote(point: NDArray[np.float64], evidence: Evidence) -> NDArray[np.float64]:
+    """Average the log probabilities of the ranks around a point."""
+    index = np.rint(evidence.grid.to_index(point)).astype(int)
+    low = np.maximum(index - VOTE_RADIUS_VOXELS, 0)
+    high = np.minimum(index + VOTE_RADIUS_VOXELS + 1, evidence.grid.shape)
+    block = tuple(slice(a, max(a + 1, b)) for a, b in zip(low, high, strict=True))
+    logits = evidence.rank_logits[(slice(1, None), *block)].astype(np.float64)
+    if logits.size == 0:
+        return np.zeros(evidence.rank_logits.shape[0] - 1)
+    logits = logits.reshape(logits.shape[0], -1)
+    logs = logits - np.logaddexp.reduce(logits, axis=0)
+    return np.maximum(logs.mean(axis=1), -8.0)
+
+
+def _ranks(count: int, last: int) -> range:
+    """Return the ranks of a chain, from the top, whose last body has rank `last`."""
+    return range(last + count - 1, last - 1, -1)
+
+
+def _total_vote(chain: Chain, last: int) -> float:
+    """Sum the votes of all bodies for the numbering that ends with rank `last`."""
+    ranks = np.array(_ranks(len(chain.scores), last))
+    column = np.clip(ranks, 1, chain.votes.shape[1]) - 1
+    votes = chain.votes[np.arange(len(ranks)), column]
+    return float((votes * (0.3 + 0.7 * chain.scores)).sum())
+
+
+def _keeps_anchor(
+    chain: Chain,
+    offsets: NDArray[np.int64],
+    name: str,
+    point: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """Tell which numberings give the body nearest to the anchor its name."""
+    nearest = np.linalg.norm(chain.centers_lps_mm - point, axis=1).argmin()
+    count = len(chain.scores)
+    named = [name_of(list(_ranks(count, int(k)))[nearest]) for k in offsets]
+    return np.array([found == name for found in named])
+
+
+def _sacrum_vote(chain: Chain, ranks: Sequence[int]) -> float:
+    """Return the probability of sacral classes at the lowest named sacral body."""
+    sacral = [k for k, rank in enumerate(ranks) if rank <= SACRUM_RANK]
+    if not sacral:
+        return 0.0
+    return float(np.exp(chain.votes[sacral[0], :SACRUM_RANK]).sum())

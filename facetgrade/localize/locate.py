@@ -1,0 +1,126 @@
+"""The localize stage: whole volume first, then once more around what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facetgrade.findings import Localization, LocatedVertebra
+from facetgrade.localize.canonical import (
+    CROP_SHAPE,
+    canonical_geometry,
+    crop_geometry,
+)
+from facetgrade.localize.heatmaps import Evidence, find_peaks, gather_evidence
+from facetgrade.localize.joints import find_joints
+from facetgrade.localize.levels import Chain, choose_chain, choose_numbering
+from facetgrade.localize.settings import LocalizeSettings
+from facetgrade.study import Study
+
+Point = tuple[float, float, float]
+POSTERIOR_SHIFT_MM = 25.0
+
+
+def locate_joints(
+    study: Study,
+    localizer: torch.nn.Module,
+    settings: LocalizeSettings,
+    anchors: Mapping[str, Point] | None = None,
+) -> Localization:
+    """Locate and name every vertebra and facet joint in view.
+
+    Parameters
+    ----------
+    study : Study
+        Any mixture of planes and contrasts; all usable series are fused.
+    localizer : torch.nn.Module
+        `SpineLocalizer` in evaluation mode.
+    settings : LocalizeSettings
+        Thresholds.
+    anchors : mapping of str to tuple of float
+        Vertebra name to an LPS point in mm inside that body, from the user.
+
+    Returns
+    -------
+    Localization
+        Empty when no spine was found; `level_assumed` when the numbering is a guess.
+    """
+    series = [[stack.volume for stack in one.stacks] for one in study.series]
+    if not series:
+        return _nothing()
+    volumes = [volume.geometry for group in series for volume in group]
+    evidence = gather_evidence(series, canonical_geometry(volumes), localizer)
+    chain = _chain(evidence, settings)
+    if settings.refine and len(chain.scores):
+        center = chain.centers_lps_mm.mean(axis=0)
+        center[1] += POSTERIOR_SHIFT_MM
+        if evidence.grid.shape[1] * 2 > CROP_SHAPE[1] * 1.2:
+            center[2] = _lumbar_height_mm(chain, evidence)
+        refined = gather_evidence(series, crop_geometry(center), localizer)
+        again = _chain(refined, settings)
+        if len(again.scores) >= min(3, len(chain.scores)):
+            evidence, chain = refined, again
+    if not len(chain.scores):
+        return _nothing()
+    return _name(chain, evidence, settings, anchors or {})
+
+
+def _chain(evidence: Evidence, settings: LocalizeSettings) -> Chain:
+    """Find the chain of bodies in fused heatmaps."""
+    peaks = find_peaks(evidence.body, evidence.grid, min_score=settings.min_body_score)
+    return choose_chain(peaks, evidence)
+
+
+def _lumbar_height_mm(chain: Chain, evidence: Evidence) -> float:
+    """Return the height at which a crop holds the lowest lumbar bodies."""
+    votes = np.exp(chain.votes[:, :7]).sum(axis=1) * chain.scores
+    heights: NDArray[np.float64] = chain.centers_lps_mm[:, 2]
+    lowest = float(heights.min()) + 100.0
+    if votes.max() < 0.5:
+        return min(lowest, float(evidence.grid.to_lps((0, 0, 0))[2]))
+    return float((heights * votes).sum() / votes.sum())
+
+
+def _name(
+    chain: Chain,
+    evidence: Evidence,
+    settings: LocalizeSettings,
+    anchors: Mapping[str, Point],
+) -> Localization:
+    """Name the chain, find its joints, and say what is uncertain."""
+    points = {name: np.array(point) for name, point in anchors.items()}
+    numbering = choose_numbering(chain, settings, points)
+    notes = []
+    if not numbering.decided:
+        notes.append(
+            "The numbering of the levels is assumed: the sacrum is not in view or the "
+            "lumbosacral junction is ambiguous; give an anchor to settle it."
+        )
+    vertebrae = tuple(
+        LocatedVertebra(
+            name=name, center_lps_mm=center, probability=float(numbering.probability)
+        )
+        for name, center in zip(numbering.names, chain.centers_lps_mm, strict=True)
+    )
+    return Localization(
+        vertebrae=vertebrae,
+        joints=find_joints(chain, numbering, evidence, settings),
+        numbering_probability=numbering.probability,
+        alternative=numbering.alternative,
+        alternative_probability=numbering.alternative_probability,
+        level_assumed=not numbering.decided,
+        notes=tuple(notes),
+    )
+
+
+def _nothing() -> Localization:
+    """Return the result for a study without a spine in view."""
+    return Localization(
+        vertebrae=(),
+        joints=(),
+        numbering_probability=0.0,
+        notes=("No lumbar spine was found in any series.",),
+    )

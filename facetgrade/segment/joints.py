@@ -1,0 +1,229 @@
+"""The segment stage: every usable stack of every joint, fused on the joint's grid."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facetgrade.anatomy import FacetJoint, Lesion, Structure
+from facetgrade.findings import (
+    JointMasks,
+    Localization,
+    LocatedJoint,
+    SegmentedJoint,
+)
+from facetgrade.geometry import VolumeGeometry, covered
+from facetgrade.segment.network import Reading, read_joints
+from facetgrade.segment.patches import joint_grid, sample_series
+from facetgrade.segment.settings import SegmentSettings
+from facetgrade.study import Plane, Series, Study
+from facetgrade.study import Sequence as Contrast
+
+MIN_JOINT_SPACE_VOXELS = 20
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _View:
+    """The series that reach one joint, sampled on its grid."""
+
+    joint: FacetJoint
+    location: LocatedJoint
+    grid: VolumeGeometry
+    series: tuple[Series, ...]
+    stacks: tuple[NDArray[np.float32], ...]
+
+
+def segment_joints(
+    study: Study,
+    localization: Localization,
+    segmenter: torch.nn.Module,
+    settings: SegmentSettings,
+    joints: Sequence[FacetJoint],
+) -> dict[FacetJoint, SegmentedJoint]:
+    """Segment the requested joints that were located.
+
+    Each joint is read once per contrast that shows edema, together with all series
+    of other contrasts; without such a contrast it is read once from the others.
+
+    Parameters
+    ----------
+    study : Study
+        The images.
+    localization : Localization
+        Where the joints are.
+    segmenter : torch.nn.Module
+        `JointSegmenter` in evaluation mode.
+    settings : SegmentSettings
+        Batch size and when to read again around the refined center.
+    joints : sequence of FacetJoint
+        Which joints.
+
+    Returns
+    -------
+    dict of FacetJoint to SegmentedJoint
+        Joints that were not located are left out.
+    """
+    located = {
+        FacetJoint(found.level, found.side): found
+        for found in localization.joints
+        if found.level is not None
+    }
+    views = [_view(study, j, located[j]) for j in sorted(joints) if j in located]
+    views = _recentered(study, views, segmenter, settings)
+    questions = [(v, c) for v in views for c in _judged(v)]
+    readings = read_joints(
+        [_question(view, contrast) for view, contrast in questions],
+        segmenter,
+        batch=settings.joints_per_pass,
+    )
+    masks: dict[FacetJoint, list[JointMasks]] = {view.joint: [] for view in views}
+    typical: dict[FacetJoint, float] = {}
+    for (view, contrast), reading in zip(questions, readings, strict=True):
+        masks[view.joint].append(_masks(view, contrast, reading))
+        core = _core(view.grid, settings.core_radius_mm)
+        typical[view.joint] = float(reading.confidence[core].mean())
+    return {
+        view.joint: _segmented(view, masks[view.joint], typical.get(view.joint, 0.0))
+        for view in views
+    }
+
+
+def _view(study: Study, joint: FacetJoint, location: LocatedJoint) -> _View:
+    """Sample every series that reaches a joint on its grid."""
+    grid = joint_grid(location.frame)
+    series, stacks = [], []
+    for one in study.series:
+        sampled = sample_series([stack.volume for stack in one.stacks], grid)
+        if sampled is not None:
+            series.append(one)
+            stacks.append(sampled)
+    return _View(joint, location, grid, tuple(series), tuple(stacks))
+
+
+def _recentered(
+    study: Study,
+    views: Sequence[_View],
+    segmenter: torch.nn.Module,
+    settings: SegmentSettings,
+) -> list[_View]:
+    """Move each grid to the joint space that a first reading outlines."""
+    seen = [view for view in views if view.stacks]
+    readings = read_joints(
+        [_question(view, None) for view in seen],
+        segmenter,
+        batch=settings.joints_per_pass,
+    )
+    moved = {}
+    for view, reading in zip(seen, readings, strict=True):
+        center = _joint_space_center(view.grid, reading)
+        if center is None:
+            continue
+        shift_mm = float(np.linalg.norm(center - view.location.frame.center_lps_mm))
+        if shift_mm > settings.largest_shift_mm:
+            continue
+        frame = dataclasses.replace(view.location.frame, center_lps_mm=center)
+        location = dataclasses.replace(view.location, frame=frame)
+        if shift_mm >= settings.recenter_mm:
+            moved[view.joint] = _view(study, view.joint, location)
+        else:
+            moved[view.joint] = dataclasses.replace(view, location=location)
+    return [moved.get(view.joint, view) for view in views]
+
+
+def _joint_space_center(
+    grid: VolumeGeometry, reading: Reading
+) -> NDArray[np.float64] | None:
+    """Return the centroid of the outlined joint space in LPS mm."""
+    indices = np.argwhere(reading.structures == Structure.JOINT_SPACE)
+    if len(indices) < MIN_JOINT_SPACE_VOXELS:
+        return None
+    return grid.to_lps(indices.mean(axis=0))
+
+
+def _judged(view: _View) -> list[Contrast | None]:
+    """Return the contrasts to grade on; [None] when none of them shows edema."""
+    if not view.stacks:
+        return []
+    present = {one.sequence for one in view.series}
+    return [c for c in Contrast if c.shows_edema and c in present] or [None]
+
+
+def _question(
+    view: _View, contrast: Contrast | None
+) -> list[tuple[NDArray[np.float32], Contrast]]:
+    """Choose the stacks for one reading: other edema contrasts stay out."""
+    chosen = [
+        (stack, one.sequence)
+        for one, stack in zip(view.series, view.stacks, strict=True)
+        if contrast is None or one.sequence is contrast or not one.sequence.shows_edema
+    ]
+    return chosen
+
+
+def _masks(view: _View, contrast: Contrast | None, reading: Reading) -> JointMasks:
+    """Keep what was read, and where the judged contrast could show it."""
+    judging = [
+        (one, stack)
+        for one, stack in zip(view.series, view.stacks, strict=True)
+        if contrast is None or one.sequence is contrast
+    ]
+    in_view = np.any([stack[1] > 0 for _, stack in judging], axis=0)
+    return JointMasks(
+        geometry=view.grid,
+        structures=reading.structures,
+        lesions={
+            lesion: np.where(in_view, reading.lesions[k], 0.0).astype(np.float32)
+            for k, lesion in enumerate(Lesion)
+        },
+        in_view=np.asarray(in_view),
+        sequence=contrast or _best_for_fluid(view.series),
+    )
+
+
+def _best_for_fluid(series: Iterable[Series]) -> Contrast:
+    """Return the contrast that shows fluid best among those without edema."""
+    present = {one.sequence for one in series}
+    for contrast in (Contrast.T2, Contrast.PD, Contrast.T1):
+        if contrast in present:
+            return contrast
+    return Contrast.OTHER
+
+
+def _core(grid: VolumeGeometry, radius_mm: float) -> NDArray[np.bool_]:
+    """Return the ball around the middle of the grid."""
+    offset = grid.voxel_centers_lps_mm() - grid.center_lps_mm
+    return np.asarray(np.linalg.norm(offset, axis=-1) <= radius_mm)
+
+
+def _segmented(
+    view: _View, masks: Sequence[JointMasks], typicality: float
+) -> SegmentedJoint:
+    """Sum up which series were read and what is special about them."""
+    judged = {one.sequence for one in masks}
+    judging = [one for one in view.series if one.sequence in judged]
+    return SegmentedJoint(
+        joint=view.joint,
+        location=view.location,
+        masks=tuple(masks),
+        series_used=tuple(one.uid for one in view.series),
+        sagittal_only=bool(judging)
+        and all(one.plane is Plane.SAGITTAL for one in judging),
+        missing_slices=any(_has_gap(one, view.grid) for one in view.series),
+        typicality=typicality,
+    )
+
+
+def _has_gap(series: Series, grid: VolumeGeometry) -> bool:
+    """Tell whether an interpolated slice passes through the joint's grid."""
+    for stack in series.stacks:
+        for index in stack.missing_slices:
+            shape = stack.volume.geometry.shape
+            plane = stack.volume.geometry.crop((index, 0, 0), (1, *shape[1:]))
+            if covered(plane, grid).any():
+                return True
+    return False

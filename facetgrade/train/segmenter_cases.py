@@ -1,0 +1,275 @@
+"""Pictures and truth of single joints for the segmenter, acquired once and cached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from facetgrade.anatomy import FacetJoint, Lesion
+from facetgrade.findings import JointFrame
+from facetgrade.geometry import VolumeGeometry
+from facetgrade.segment.patches import contrast_index, joint_grid, sample_series
+from facetgrade.simulate.imperfections import draw_imperfections
+from facetgrade.simulate.protocols import Protocol, draw_protocol
+from facetgrade.simulate.scanner import acquire
+from facetgrade.simulate.scene import Scene
+from facetgrade.simulate.settings import SimulateSettings
+from facetgrade.simulate.tissue import draw_subject_tissue, physics_signals
+from facetgrade.simulate.truth import truth_joint_masks
+from facetgrade.study import Plane
+from facetgrade.study import Sequence as Contrast
+
+REGION_MM = 64.0
+MIDLINE_REACH_MM = (26.0, 42.0)
+CENTER_ERROR_MM = 2.5
+AXIS_ERROR_DEG = 6.0
+LARGEST_STACKS = 4
+FLUID = (Contrast.T2, Contrast.T2_FS, Contrast.T1_FS_POST)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class JointView:
+    """One joint as one set of series showed it, on the segmenter's grid.
+
+    Attributes
+    ----------
+    stacks : (S, 3, H, R, C) float16 ndarray
+        From `sample_series`.
+    contrasts : (S,) uint8 ndarray
+        Contrast index of each.
+    structures : (H, R, C) uint8 ndarray
+        True `Structure` labels.
+    lesions : (4, H, R, C) uint8 ndarray
+        True fractions times 255, in the order of `Lesion`.
+    """
+
+    stacks: NDArray[np.float16]
+    contrasts: NDArray[np.uint8]
+    structures: NDArray[np.uint8]
+    lesions: NDArray[np.uint8]
+
+
+def acquire_view(
+    scene: Scene,
+    joint: FacetJoint,
+    settings: SimulateSettings,
+    rng: np.random.Generator,
+) -> JointView:
+    """Acquire every protocol around one joint and resample it as inference would."""
+    grid = joint_grid(_disturbed(scene.joints[joint], rng))
+    subject = draw_subject_tissue(rng)
+    field_t = float(rng.choice(settings.scanner.field_t))
+    stacks, contrasts = [], []
+    for name, ranges in settings.protocols.items():
+        protocol = draw_protocol(
+            name, ranges, field_t=field_t, scanner=settings.scanner, rng=rng
+        )
+        volume = acquire(
+            scene,
+            _region(scene, scene.joints[joint], protocol, rng),
+            slice_thickness_mm=protocol.slice_thickness_mm,
+            signals=physics_signals(protocol, subject),
+            imperfections=draw_imperfections(
+                protocol, scene, scanner=settings.scanner, rng=rng
+            ),
+            rng=rng,
+        )
+        sampled = sample_series([volume], grid)
+        if sampled is not None:
+            stacks.append(sampled.astype(np.float16))
+            contrasts.append(contrast_index(protocol.sequence))
+    truth = truth_joint_masks(scene, joint, grid)
+    lesions = np.stack([truth.lesions[lesion] for lesion in Lesion])
+    return JointView(
+        stacks=np.stack(stacks),
+        contrasts=np.array(contrasts, np.uint8),
+        structures=truth.structures,
+        lesions=np.rint(lesions * 255).astype(np.uint8),
+    )
+
+
+def write_view(view: JointView, path: Path) -> None:
+    """Write one view, uncompressed for fast reading."""
+    np.savez(
+        path,
+        stacks=view.stacks,
+        contrasts=view.contrasts,
+        structures=view.structures,
+        lesions=view.lesions,
+    )
+
+
+def read_view(path: Path) -> JointView:
+    """Read what `write_view` wrote."""
+    with np.load(path, allow_pickle=False) as kept:
+        return JointView(**{key: kept[key] for key in kept.files})
+
+
+class SegmenterDataset(Dataset[dict[str, Tensor]]):
+    """Endless draws of stacks and disturbances from the cached views."""
+
+    def __init__(self, paths: Sequence[Path], seed: int) -> None:
+        self.paths = list(paths)
+        self.seed = seed
+
+    def __len__(self) -> int:
+        """Return a number of items no run reaches."""
+        return 1 << 30
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """Return the stacks of one joint, padded, and its truth."""
+        rng = np.random.default_rng([self.seed, index])
+        view = read_view(self.paths[int(rng.integers(len(self.paths)))])
+        return draw_item(view, rng)
+
+
+def draw_item(view: JointView, rng: np.random.Generator) -> dict[str, Tensor]:
+    """Choose up to four stacks, disturb them, and say what their truth can be."""
+    chosen = _choose(view.contrasts, rng)
+    shape = view.structures.shape
+    stacks = np.zeros((LARGEST_STACKS, 3, *shape), np.float32)
+    contrast = np.zeros(LARGEST_STACKS, np.int64)
+    for place, number in enumerate(chosen):
+        stacks[place] = _disturb(view.stacks[number].astype(np.float32), rng)
+        contrast[place] = view.contrasts[number]
+    count = len(chosen)
+    reached = (stacks[:count, 1] > 0).any(axis=0)
+    sees_fluid = _reach(stacks, contrast, count, FLUID)
+    sees_edema = _reach(
+        stacks, contrast, count, tuple(c for c in Contrast if c.shows_edema)
+    )
+    valid = np.stack([sees_fluid, sees_edema, sees_edema, sees_fluid])
+    return {
+        "stacks": torch.from_numpy(stacks),
+        "contrast": torch.from_numpy(contrast),
+        "present": torch.arange(LARGEST_STACKS) < count,
+        "structures": torch.from_numpy(view.structures.astype(np.int64)),
+        "lesions": torch.from_numpy(view.lesions.astype(np.float32) / 255.0),
+        "reached": torch.from_numpy(reached),
+        "valid": torch.from_numpy(valid),
+    }
+
+
+def _disturbed(frame: JointFrame, rng: np.random.Generator) -> JointFrame:
+    """Move and turn a true frame as far as the localizer may err."""
+    turn = Rotation.from_rotvec(
+        np.radians(rng.normal(0, AXIS_ERROR_DEG, 3)).clip(-0.3, 0.3)
+    ).as_matrix()
+    error_mm = rng.normal(0, CENTER_ERROR_MM, 3).clip(-6, 6)
+    return JointFrame(
+        center_lps_mm=frame.center_lps_mm + error_mm,
+        cranial=turn @ frame.cranial,
+        posterior=turn @ frame.posterior,
+        lateral=turn @ frame.lateral,
+    )
+
+
+def _region(
+    scene: Scene, frame: JointFrame, protocol: Protocol, rng: np.random.Generator
+) -> VolumeGeometry:
+    """Place the slices of a protocol near a joint, limited as real stacks are."""
+    spacing = np.array(protocol.spacing_mm)
+    middle = np.mean([v.center_lps_mm for v in scene.vertebrae], axis=0)
+    tilt = Rotation.from_euler("xyz", rng.normal(0, 3, 3), degrees=True).as_matrix()
+    center = frame.center_lps_mm + rng.uniform(-0.5, 0.5) * spacing[0]
+    size_mm = np.full(3, REGION_MM)
+    if protocol.plane is Plane.SAGITTAL:
+        axes = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+        reach_mm = rng.uniform(*MIDLINE_REACH_MM)
+        center[0] = middle[0] + rng.normal(0, 2)
+        size_mm[0] = 2 * reach_mm
+    else:
+        axes = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+        lean = np.cross(frame.lateral * np.sign(frame.lateral[0]), [0.0, 0.0, 1.0])
+        axes = _leaned(axes, frame.cranial, rng) if lean.any() else axes
+        if rng.random() < 0.3:
+            size_mm[0] = rng.uniform(18, 40)
+            center += axes[0] * rng.normal(0, 5)
+    shape = np.maximum(3, np.ceil(size_mm / spacing)).astype(int)
+    return VolumeGeometry.centered(
+        center_lps_mm=center,
+        axes=axes @ tilt,
+        spacing_mm=spacing,
+        shape=(int(shape[0]), int(shape[1]), int(shape[2])),
+    )
+
+
+def _leaned(
+    axes: NDArray[np.float64], cranial: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Lean axial slices in the sagittal plane part of the way to the joint's level."""
+    angle = np.arctan2(cranial[1], cranial[2]) * rng.uniform(0.0, 1.1)
+    turn = Rotation.from_euler("x", -angle).as_matrix()
+    leaned: NDArray[np.float64] = axes @ turn.T
+    return leaned
+
+
+def _choose(
+    contrasts: NDArray[np.uint8], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Choose stacks as studies hold them: mostly one contrast that shows edema."""
+    post = contrast_index(Contrast.T1_FS_POST)
+    is_post = contrasts == post
+    use_post = rng.random() < 0.2
+    kept = np.flatnonzero(~is_post | use_post)
+    if use_post:
+        kept = kept[contrasts[kept] != contrast_index(Contrast.T2_FS)]
+    count = int(rng.integers(1, LARGEST_STACKS + 1))
+    chosen = rng.permutation(kept)[:count]
+    shows = [contrast_index(c) for c in Contrast if c.shows_edema]
+    if rng.random() < 0.9 and not np.isin(contrasts[chosen], shows).any():
+        able = kept[np.isin(contrasts[kept], shows)]
+        chosen[0] = rng.choice(able)
+    return np.asarray(chosen, np.int64)
+
+
+def _disturb(
+    stack: NDArray[np.float32], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Change gain, offset, gamma, bias and noise of one stack; hide parts of it."""
+    image, reached = stack[0], stack[1] > 0
+    shape = image.shape
+    ramps = [np.linspace(-1, 1, n, dtype=np.float32) for n in shape]
+    slope = rng.normal(0, 0.12, 3).astype(np.float32)
+    bias = (
+        ramps[0][:, None, None] * slope[0]
+        + ramps[1][:, None] * slope[1]
+        + ramps[2] * slope[2]
+    )
+    lowest = float(image.min())
+    gamma = np.float32(rng.uniform(0.8, 1.25))
+    span = max(float(image.max()) - lowest, 1e-3)
+    image = (((image - lowest) / span) ** gamma) * span + lowest
+    image = (image - lowest) * np.exp(bias) * rng.uniform(0.85, 1.2) + lowest
+    image = image + rng.normal(0, 0.05)
+    image += rng.standard_normal(shape, np.float32) * np.float32(rng.uniform(0, 0.06))
+    if rng.random() < 0.15:
+        axis = int(rng.integers(3))
+        cut = int(rng.integers(1, max(2, shape[axis] // 3)))
+        hidden = [slice(None)] * 3
+        hidden[axis] = slice(0, cut) if rng.random() < 0.5 else slice(-cut, None)
+        reached = reached.copy()
+        reached[tuple(hidden)] = False
+    return np.stack([image * reached, stack[1] * reached, stack[2] * reached])
+
+
+def _reach(
+    stacks: NDArray[np.float32],
+    contrast: NDArray[np.int64],
+    count: int,
+    wanted: tuple[Contrast, ...],
+) -> NDArray[np.bool_]:
+    """Tell where a stack of one of the wanted contrasts reaches."""
+    numbers = [contrast_index(c) for c in wanted]
+    able = np.isin(contrast[:count], numbers)
+    if not able.any():
+        return np.zeros(stacks.shape[2:], bool)
+    return np.asarray((stacks[:count][able, 1] > 0).any(axis=0))

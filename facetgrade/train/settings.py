@@ -1,0 +1,79 @@
+"""Settings of a training run, one TOML file per network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunSettings(_Section):
+    """What is trained, how long, where it is kept."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    architecture: Literal["spine-localizer", "joint-segmenter"]
+    folder: Path
+    seed: int
+    steps: int = Field(ge=0)
+    minutes: float = Field(ge=0.0)
+    threads: int = Field(ge=1)
+    workers: int = Field(ge=0)
+    checkpoint_every: int = Field(ge=1)
+    validate_every: int = Field(ge=1)
+
+
+class OptimizerSettings(_Section):
+    """AdamW with warm-up and cosine decay."""
+
+    batch: int = Field(ge=1)
+    learning_rate: float = Field(gt=0.0)
+    weight_decay: float = Field(ge=0.0)
+    warmup_steps: int = Field(ge=0)
+    gradient_clip: float = Field(gt=0.0)
+    average_decay: float = Field(ge=0.0, lt=1.0)
+    bfloat16: bool
+
+
+class CaseSettings(_Section):
+    """Which simulated patients are made before the first step."""
+
+    sources: dict[str, int]
+    validation: dict[str, int]
+    simulate_config: Path
+    data_folder: Path
+    seed: int
+    joints_per_scene: int = Field(ge=1, le=10)
+    views_per_joint: int = Field(ge=1)
+
+
+class RenderSettings(_Section):
+    """How pictures are drawn from a cached patient at every step."""
+
+    physics_share: float = Field(ge=0.0, le=1.0)
+    rotation_deg: float = Field(ge=0.0)
+    scale: tuple[float, float]
+    shift_mm: float = Field(ge=0.0)
+
+
+class CardSettings(_Section):
+    """What the model card and the manifest say of the weights."""
+
+    weights: str
+    license: str
+    summary: str
+
+
+class TrainSettings(_Section):
+    """A whole training configuration."""
+
+    run: RunSettings
+    network: dict[str, int | list[int]]
+    optimizer: OptimizerSettings
+    cases: CaseSettings
+    render: RenderSettings
+    card: CardSettings
