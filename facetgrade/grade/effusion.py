@@ -48,8 +48,8 @@ def effusion_width_mm(
 
     References
     ----------
-    .. [1] Chaput C, et al. Spine 2007;32(17):1883-1887: width of the fluid between the
-       articular surfaces on axial MRI.
+    .. [1] J Clin Med Res, article 6572, Fig. 2: greatest distance between the edges of
+       the fluid, perpendicular to the joint, on axial T2.
     """
     seeds, normals = _opposed_surfaces(structures, effusion, spacing_mm, settings)
     if len(seeds) == 0:

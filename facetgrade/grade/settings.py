@@ -91,3 +91,127 @@ class MeasureSettings(_Section):
     flaval_recess_mm: NonNegative
     process_reach_mm: Positive
     perimeter: PerimeterSettings
+
+
+class RuleSettings(_Section):
+    """Thresholds between the grades.
+
+    Attributes
+    ----------
+    minimum_width_mm : float
+        Effusion at least this wide is grade 1; narrower fluid is physiologic.
+    maximum_physiologic_mm3 : float
+        More fluid than this is grade 1 whatever its width: a distended recess.
+    minimum_soft_tissue_edema_mm3, minimum_marrow_edema_mm3 : float
+        Less is noise. Soft-tissue edema must also make one sector of one plane
+        abnormal.
+    minimum_extension_mm3 : float
+        Abnormal volume in a site that counts as extension.
+    minimum_cyst_mm3 : float
+        Cyst volume that is named.
+    majority : float
+        A larger perimeter fraction is grade 3; exactly this is grade 2.
+    borderline_low, borderline_high : float
+        Fractions between these (inclusive) are flagged.
+    extension_without_majority : str
+        Extension without a majority of the perimeter is grade 2 (``strict``) or
+        grade 4 (``liberal``).
+    """
+
+    minimum_width_mm: Positive
+    maximum_physiologic_mm3: Positive
+    minimum_soft_tissue_edema_mm3: NonNegative
+    minimum_marrow_edema_mm3: NonNegative
+    minimum_extension_mm3: Positive
+    minimum_cyst_mm3: Positive
+    majority: Share
+    borderline_low: Share
+    borderline_high: Share
+    extension_without_majority: Literal["strict", "liberal"]
+
+
+class AcceptanceSettings(_Section):
+    """When a joint is not graded, or graded with a flag.
+
+    Attributes
+    ----------
+    minimum_joint_in_view : float
+        Share of the outline that a series must cover.
+    minimum_surroundings_in_view : float
+        The same for the tissue within reach of the outline.
+    joint_radius_mm : float
+        Slices that pass this near to the joint's center are slices of the joint.
+    minimum_slices : int
+        Slices of the joint that one stack of the graded contrast must have.
+    minimum_typicality : float
+        A joint less like the training data is not graded.
+    flagged_typicality : float
+        A joint less like the training data is flagged.
+    sure_level_probability : float
+        A smaller probability of the level is flagged.
+    """
+
+    minimum_joint_in_view: Share
+    minimum_surroundings_in_view: Share
+    joint_radius_mm: Positive
+    minimum_slices: Annotated[int, Field(ge=1)]
+    minimum_typicality: Share
+    flagged_typicality: Share
+    sure_level_probability: Share
+
+
+class Decision(_Section):
+    """One yes-or-no decision of the rules as a logistic curve.
+
+    Attributes
+    ----------
+    offset : float
+        Shift of the measurement against its threshold, in the unit of the decision.
+    scale : float
+        Error of the measurement, in the same unit.
+    """
+
+    offset: float
+    scale: Positive
+
+
+class ConfidenceSettings(_Section):
+    """How sure a grade is; fitted on held-out joints by `fit_confidence`.
+
+    Attributes
+    ----------
+    effusion : Decision
+        Wider than the threshold? Unit: log ratio of width and threshold.
+    edema : Decision
+        Edema outside the capsule? Unit: log ratio of volume and threshold.
+    majority : Decision
+        More than half of the perimeter? Unit: difference of logits.
+    extension : Decision
+        A site of grade 4 reached? Unit: log ratio of volume and threshold.
+    interval_weight : float
+        How much half the measured interval adds to the scale.
+    background : float
+        Share of joints whose grade says nothing, spread over all grades.
+    coverage : float
+        Stated coverage of the prediction set.
+    set_probability : float
+        Probability that the set has to hold; calibrated to reach `coverage`.
+    """
+
+    effusion: Decision
+    edema: Decision
+    majority: Decision
+    extension: Decision
+    interval_weight: NonNegative
+    background: Share
+    coverage: Annotated[float, Field(gt=0.0, lt=1.0)]
+    set_probability: Share
+
+
+class GradeSettings(_Section):
+    """The whole of ``configs/grade.toml``."""
+
+    measure: MeasureSettings
+    rules: RuleSettings
+    acceptance: AcceptanceSettings
+    confidence: ConfidenceSettings
