@@ -2,117 +2,90 @@
 
 from __future__ import annotations
 
-import difflib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from facetgrade.errors import ConfigError
+# First: a stage may need the readers while it is imported for its settings below.
+from facetgrade.config_files import (
+    check_settings,
+    read_settings,
+    read_toml,
+    shipped_path,
+)
+from facetgrade.grade.settings import GradeSettings
+from facetgrade.ingest.settings import IngestSettings
+from facetgrade.localize.settings import LocalizeSettings
+from facetgrade.report.settings import ReportSettings
+from facetgrade.segment.settings import SegmentSettings
 
-Settings = TypeVar("Settings", bound=BaseModel)
+__all__ = [
+    "PipelineConfig",
+    "check_settings",
+    "config_values",
+    "read_config",
+    "read_settings",
+    "read_toml",
+    "shipped_path",
+]
 
-
-def shipped_path(name: str) -> Path:
-    """Find a file or folder that belongs to facetgrade itself.
-
-    Parameters
-    ----------
-    name : str
-        Path relative to the repository, such as ``configs/grade.toml`` or ``models``.
-
-    Returns
-    -------
-    Path
-        Inside the installed package (wheel) or the repository root (checkout).
-
-    Raises
-    ------
-    ConfigError
-        If this installation does not hold it.
-    """
-    package = Path(__file__).resolve().parent
-    for root in (package, package.parent):
-        if (root / name).exists():
-            return root / name
-    raise ConfigError(f"{name} is missing from this installation; reinstall facetgrade")
+PIPELINE = "configs/pipeline.toml"
+GRADE_RULES = "configs/grade.toml"
+SERIES_RULES = "configs/series_rules.toml"
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
+class PipelineConfig(BaseModel):
+    """Every setting of `facetgrade grade`, one section per stage."""
 
-    Raises
-    ------
-    ConfigError
-        If the file is missing, unreadable or not TOML.
-    """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such configuration file") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML ({error})") from error
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ingest: IngestSettings
+    localize: LocalizeSettings
+    segment: SegmentSettings
+    grade: GradeSettings
+    report: ReportSettings
 
 
-def read_settings(path: Path, model: type[Settings]) -> Settings:
-    """Read one TOML file into one settings model.
+def read_config(path: Path | None = None) -> PipelineConfig:
+    """Read the shipped settings, with the changes of a user's file.
+
+    The shipped files name every key: pipeline.toml, grade.toml as section ``grade``
+    and series_rules.toml as ``ingest.series_rules``. The user's file names only what
+    differs, under the same sections.
 
     Parameters
     ----------
-    path : Path
-        The whole file is the model.
-    model : type of BaseModel
-        Frozen, without defaults, unknown keys forbidden.
+    path : Path or None
+        The user's file; None changes nothing.
 
     Raises
     ------
     ConfigError
         With file and key, if a key is unknown, missing or impossible.
     """
-    return check_settings(read_toml(path), model, path)
+    pipeline = shipped_path(PIPELINE)
+    values = read_toml(pipeline)
+    values["grade"] = read_toml(shipped_path(GRADE_RULES))
+    series_rules = read_toml(shipped_path(SERIES_RULES))
+    values["ingest"] = {**values.get("ingest", {}), "series_rules": series_rules}
+    if path is not None:
+        values = _merge(values, read_toml(path))
+    return check_settings(values, PipelineConfig, path or pipeline)
 
 
-def check_settings(
-    values: Mapping[str, Any], model: type[Settings], path: Path
-) -> Settings:
-    """Turn the values of a file into a settings model.
-
-    Raises
-    ------
-    ConfigError
-        With file and key, if a key is unknown, missing or impossible.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {_first_problem(error, model)}") from None
+def config_values(config: BaseModel) -> dict[str, Any]:
+    """Return all settings as JSON types, for reports and hashes."""
+    return config.model_dump(mode="json")
 
 
-def _first_problem(error: ValidationError, model: type[BaseModel]) -> str:
-    """Say in one sentence what is wrong with which key."""
-    problems = error.errors(include_url=False, include_context=False)
-    first = problems[0]
-    key = ".".join(str(part) for part in first["loc"])
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    if first["type"] == "missing":
-        return f"key {key} is missing{more}"
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {key}{_hint(first['loc'], model)}{more}"
-    reason = first["msg"].removeprefix("Value error, ")
-    return f"{key} = {first['input']!r}: {reason}{more}"
-
-
-def _hint(loc: tuple[int | str, ...], model: type[BaseModel]) -> str:
-    """Name the known key that looks most like the unknown one."""
-    known: type[BaseModel] | None = model
-    for part in loc[:-1]:
-        field = known.model_fields.get(str(part)) if known else None
-        kind = field.annotation if field else None
-        known = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-    names = list(known.model_fields) if known else []
-    close = difflib.get_close_matches(str(loc[-1]), names, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace values key by key; tables are merged, arrays replaced."""
+    merged = dict(base)
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged

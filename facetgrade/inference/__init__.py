@@ -1,0 +1,23 @@
+"""Run networks: choose the device, find, verify and load weights."""
+
+from facetgrade.inference.allocator import keep_freed_memory
+from facetgrade.inference.device import choose_device, describe_device
+from facetgrade.inference.models import (
+    Models,
+    load_models,
+    model_hashes,
+    run_with_cpu_fallback,
+)
+from facetgrade.inference.weights import find_model, load_weights
+
+__all__ = [
+    "Models",
+    "choose_device",
+    "describe_device",
+    "find_model",
+    "keep_freed_memory",
+    "load_models",
+    "load_weights",
+    "model_hashes",
+    "run_with_cpu_fallback",
+]

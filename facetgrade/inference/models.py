@@ -1,0 +1,95 @@
+"""The loaded networks of a run, and what happens when a GPU runs out of memory."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+from facetgrade.config import PipelineConfig
+from facetgrade.inference.weights import find_model, load_weights
+
+Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Models:
+    """Networks in memory, loaded once for all studies.
+
+    Attributes
+    ----------
+    localizer, segmenter : torch.nn.Module
+        In evaluation mode, on the same device.
+    hashes : mapping of str to str
+        SHA-256 of each weight file by model name.
+    """
+
+    localizer: torch.nn.Module
+    segmenter: torch.nn.Module
+    hashes: Mapping[str, str]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.localizer.parameters()).device
+
+    def on_cpu(self) -> Models:
+        """Return copies of the networks on the CPU."""
+        return Models(
+            localizer=copy.deepcopy(self.localizer).cpu(),
+            segmenter=copy.deepcopy(self.segmenter).cpu(),
+            hashes=self.hashes,
+        )
+
+
+def model_hashes(config: PipelineConfig) -> dict[str, str]:
+    """Read the SHA-256 of the configured models from their manifests.
+
+    Raises
+    ------
+    ModelError, ConfigError
+        If a model or its manifest is missing.
+    """
+    names = (config.localize.weights, config.segment.weights)
+    return {name: find_model(name)[0].sha256 for name in names}
+
+
+def load_models(config: PipelineConfig, device: torch.device) -> Models:
+    """Load and verify the networks that the configuration names.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing, altered, a pickle or of another architecture.
+    ConfigError
+        If a manifest is missing or malformed.
+    """
+    return Models(
+        localizer=load_weights(config.localize.weights, device),
+        segmenter=load_weights(config.segment.weights, device),
+        hashes=model_hashes(config),
+    )
+
+
+def run_with_cpu_fallback(run: Callable[[Models], Result], models: Models) -> Result:
+    """Run on the GPU; when its memory is not enough, repeat on the CPU.
+
+    Parameters
+    ----------
+    run : callable
+        Takes the models and does one study.
+    models : Models
+        Where they are is tried first.
+    """
+    try:
+        return run(models)
+    except torch.OutOfMemoryError:
+        log.warning("%s is out of memory; this study runs on the CPU", models.device)
+        torch.cuda.empty_cache()
+    return run(models.on_cpu())
