@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -190,13 +193,13 @@ class Mask:
 
 
 def resample(
-    voxels: NDArray[np.generic],
+    voxels: NDArray[Scalar],
     source: VolumeGeometry,
     target: VolumeGeometry,
     *,
     order: int = 1,
     outside: float = 0.0,
-) -> NDArray[np.generic]:
+) -> NDArray[Scalar]:
     """Interpolate values of one grid at the voxel centers of another.
 
     Parameters
@@ -216,7 +219,7 @@ def resample(
         Values on `target`, in the type of `voxels`.
     """
     target_to_source = np.linalg.inv(source.index_to_lps) @ target.index_to_lps
-    result: NDArray[np.generic] = ndimage.affine_transform(
+    result: NDArray[Scalar] = ndimage.affine_transform(
         voxels,
         target_to_source[:3, :3],
         offset=target_to_source[:3, 3],

@@ -79,7 +79,8 @@ def to_canonical(
         coarse = _block_mean(volume)
         total += resample(coarse.voxels, coarse.geometry, grid)
         count += covered(coarse.geometry, grid)
-    return total / np.maximum(count, 1.0), count > 0
+    total /= np.maximum(count, np.float32(1.0))
+    return total, count > 0
 
 
 def normalize(

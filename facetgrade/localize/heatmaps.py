@@ -93,7 +93,7 @@ def gather_evidence(
         body=heat[0],
         left=heat[1],
         right=heat[2],
-        rank_logits=fused[HEATMAPS:],
+        rank_logits=np.asarray(fused[HEATMAPS:], np.float32),
         seen=seen,
     )
 

@@ -103,7 +103,7 @@ def _expected(
     """Return where the joint of a step usually lies."""
     middle = chain.centers_lps_mm[number : number + 2].mean(axis=0)
     frame = joint_frame(middle, cranial, side)
-    return middle + BEHIND_MM * frame.posterior + BESIDE_MM * frame.lateral
+    return np.asarray(middle + BEHIND_MM * frame.posterior + BESIDE_MM * frame.lateral)
 
 
 def _nearest(expected: NDArray[np.float64], peaks: Sequence[Peak]) -> Peak | None:

@@ -192,7 +192,7 @@ def _vote(point: NDArray[np.float64], evidence: Evidence) -> NDArray[np.float64]
         return np.zeros(evidence.rank_logits.shape[0] - 1)
     logits = logits.reshape(logits.shape[0], -1)
     logs = logits - np.logaddexp.reduce(logits, axis=0)
-    return np.maximum(logs.mean(axis=1), -8.0)
+    return np.asarray(np.maximum(logs.mean(axis=1), -8.0))
 
 
 def _ranks(count: int, last: int) -> range:

@@ -51,7 +51,7 @@ def train(config_path: Path) -> Path:
         last = list(csv.DictReader(file))[-1]
     metrics = {key: float(value) for key, value in last.items() if key != "step"}
     return install_weights(
-        state.average.module,
+        state.averaged(),
         settings,
         shipped_path("models"),
         steps=state.steps,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import default_collate
+from torch.utils.data import Dataset, default_collate
 
 from facetgrade.networks import SpineLocalizer, build
 from facetgrade.simulate.anatomy import build_scene
@@ -41,7 +41,7 @@ class LocalizerTask:
         scanner = read_scanner_settings(settings.cases.simulate_config)
         torch.manual_seed(settings.run.seed)
         self.network: nn.Module = build(settings.run.architecture, **settings.network)
-        self.dataset = LocalizerDataset(
+        self.dataset: Dataset[dict[str, Tensor]] = LocalizerDataset(
             cases["sources"], settings.render, scanner, settings.run.seed
         )
         held_out = LocalizerDataset(
@@ -117,7 +117,7 @@ def _ranks_right(logits: Tensor, case: Mapping[str, Tensor]) -> list[float]:
     votes = logits[SpineLocalizer.heatmaps + 1 :].argmax(0) + 1
     rank, seen = case["rank"], case["seen"]
     right = []
-    for value in rank.unique().tolist():
+    for value in set(rank.flatten().tolist()):
         inside = (rank == value) & seen
         if value and int(inside.sum()) > 40:
             right.append(float((votes[inside] == value).float().mean() > 0.5))

@@ -243,7 +243,7 @@ def _bias(geometry: VolumeGeometry, rng: np.random.Generator) -> NDArray[np.floa
     zoomed = ndimage.zoom(
         coarse.astype(np.float32), np.array(geometry.shape) / 4, order=1
     )
-    return np.exp(zoomed)
+    return np.asarray(np.exp(zoomed), np.float32)
 
 
 def _draw_stacks(

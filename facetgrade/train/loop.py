@@ -39,10 +39,17 @@ class TrainState:
     """Where a run stands; everything that a resumed run needs."""
 
     network: nn.Module
-    average: nn.Module
+    average: torch.optim.swa_utils.AveragedModel
     optimizer: torch.optim.Optimizer
     step: int = 0
     steps: int = 0
+
+    def averaged(self) -> nn.Module:
+        """Return the network with the averaged weights."""
+        network = self.average.module
+        if not isinstance(network, nn.Module):
+            raise TypeError("the averaged model holds no network")
+        return network
 
 
 def run(task: Task, settings: TrainSettings, folder: Path) -> TrainState:
@@ -84,7 +91,9 @@ def _start(task: Task, settings: TrainSettings, folder: Path) -> TrainState:
     chosen = settings.optimizer
     average = torch.optim.swa_utils.AveragedModel(
         task.network,
-        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(chosen.average_decay),
+        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(  # type: ignore[no-untyped-call]
+            chosen.average_decay
+        ),
     )
     optimizer = torch.optim.AdamW(
         task.network.parameters(),
@@ -151,10 +160,10 @@ def _step(
     with torch.autocast("cpu", torch.bfloat16, enabled=chosen.bfloat16):
         loss = task.loss(batch)
     state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     nn.utils.clip_grad_norm_(task.network.parameters(), chosen.gradient_clip)
     state.optimizer.step()
-    state.average.update_parameters(state.network)  # type: ignore[operator]
+    state.average.update_parameters(state.network)
     return float(loss.detach())
 
 
@@ -167,7 +176,7 @@ def _steps_in(task: Task, settings: TrainSettings) -> int:
         enabled = settings.optimizer.bfloat16
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             loss = task.loss(case)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         task.network.zero_grad(set_to_none=True)
         marks.append(time.monotonic())
     seconds = float(np.median(np.diff(marks))) * VALIDATION_SHARE

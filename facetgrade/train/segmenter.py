@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import default_collate
+from torch.utils.data import Dataset, default_collate
 
 from facetgrade.anatomy import Lesion, Structure
 from facetgrade.networks import build
@@ -43,7 +43,9 @@ class SegmenterTask:
         )
         torch.manual_seed(settings.run.seed)
         self.network: nn.Module = build(settings.run.architecture, **settings.network)
-        self.dataset = SegmenterDataset(cases["sources"], settings.run.seed)
+        self.dataset: Dataset[dict[str, Tensor]] = SegmenterDataset(
+            cases["sources"], settings.run.seed
+        )
         held_out = SegmenterDataset(cases["validation"], settings.run.seed + 1)
         self._validation = [held_out[index] for index in range(VALIDATION_ITEMS)]
 
