@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,25 +56,27 @@ def measure_extents(masks: JointMasks, settings: MeasureSettings) -> Extents:
         All zero, with an empty sector map, where no joint space was outlined.
     """
     signals = _separate_signals(masks, settings)
-    voxel_mm3 = masks.geometry.voxel_volume_mm3
     shares = _perimeter(masks, signals, settings)
     value = shares[1]
     height_30 = _interval([share.height_30 for share in shares])
     worst_plane = _interval([share.worst_plane for share in shares])
     by_height = settings.perimeter.combine == "height_30"
+    voxel_mm3 = masks.geometry.voxel_volume_mm3
+    volume_mm3 = partial(_volume_mm3, voxel_mm3=voxel_mm3, settings=settings)
+    connected, possible = signals.connected, signals.possible
+    articular, fluid = signals.articular, signals.effusion > 0.0
+    cyst = signals.cyst > 0.0
     return Extents(
-        effusion_mm3=_volume_mm3(signals.effusion, voxel_mm3, settings),
+        effusion_mm3=volume_mm3(signals.effusion, fluid, fluid),
         effusion_width_mm=effusion_width_mm(
             masks.structures, signals.effusion, masks.geometry.spacing_mm, settings
         ),
-        soft_tissue_edema_mm3=_volume_mm3(signals.soft, voxel_mm3, settings),
-        marrow_edema_mm3=_volume_mm3(signals.marrow, voxel_mm3, settings),
-        articular_marrow_edema_mm3=_volume_mm3(
-            np.where(signals.articular, signals.marrow, np.float32(0.0)),
-            voxel_mm3,
-            settings,
+        soft_tissue_edema_mm3=volume_mm3(signals.soft, connected, possible),
+        marrow_edema_mm3=volume_mm3(signals.marrow, connected, possible),
+        articular_marrow_edema_mm3=volume_mm3(
+            signals.marrow, connected & articular, possible & articular
         ).value,
-        cyst_mm3=_volume_mm3(signals.cyst, voxel_mm3, settings).value,
+        cyst_mm3=volume_mm3(signals.cyst, cyst, cyst).value,
         perimeter_fraction=height_30 if by_height else worst_plane,
         perimeter_fraction_all_sectors=(
             value.height_30_all_sectors if by_height else value.worst_plane_all_sectors
@@ -87,13 +90,17 @@ def measure_extents(masks: JointMasks, settings: MeasureSettings) -> Extents:
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class _Signals:
-    """Lesion probabilities of this joint, 0 where they belong to something else."""
+    """Lesion probabilities in the places where each lesion can be.
+
+    `connected` holds the masks that belong to this joint, grown by a voxel; `possible`
+    the same at the probability of the upper limits.
+    """
 
     outline: NDArray[np.bool_]
-    to_outline_mm: NDArray[np.float32]
     articular: NDArray[np.bool_]
-    connected: NDArray[np.bool_]
     beyond_recess: NDArray[np.bool_]
+    connected: NDArray[np.bool_]
+    possible: NDArray[np.bool_]
     effusion: NDArray[np.float32]
     soft: NDArray[np.float32]
     marrow: NDArray[np.float32]
@@ -109,31 +116,37 @@ def _separate_signals(masks: JointMasks, settings: MeasureSettings) -> _Signals:
     cyst = _lesion(masks, Lesion.CYST)
     solid = cyst < _MASK_PROBABILITY
     soft_place = np.isin(structures, SOFT_STRUCTURES) & ~outline & solid
-    soft = np.where(soft_place, _lesion(masks, Lesion.SOFT_TISSUE_EDEMA), 0.0)
+    soft = _within(_lesion(masks, Lesion.SOFT_TISSUE_EDEMA), soft_place)
     marrow_place = np.isin(structures, BONES) & solid
-    marrow = np.where(marrow_place, _lesion(masks, Lesion.MARROW_EDEMA), 0.0)
-    effusion = np.where(solid, _lesion(masks, Lesion.EFFUSION), 0.0)
-    effusion = np.where(_grown(_touching(effusion, outline)) | outline, effusion, 0.0)
+    marrow = _within(_lesion(masks, Lesion.MARROW_EDEMA), marrow_place)
+    effusion = _within(_lesion(masks, Lesion.EFFUSION), solid)
+    effusion = _within(effusion, _grown(_touching(effusion, outline)) | outline)
     articular = np.isin(structures, _ARTICULAR)
     articular &= to_outline_mm <= settings.process_reach_mm
-    signal = [p >= _MASK_PROBABILITY for p in (effusion, soft, marrow)]
-    seeds = signal[0] | (signal[2] & articular)
-    seeds |= signal[1] & (to_outline_mm <= settings.perimeter.reach_mm)
-    connected = _continuous_with(
-        seeds, signal[0] | signal[1] | signal[2], spacing_mm, settings.bridge_mm
+    near = to_outline_mm <= settings.perimeter.reach_mm
+    edema_seeds = (near & soft_place) | articular
+    connected, possible = (
+        _continuous(
+            effusion,
+            np.maximum(soft, marrow),
+            edema_seeds,
+            threshold,
+            spacing_mm,
+            settings.bridge_mm,
+        )
+        for threshold in (_MASK_PROBABILITY, settings.high_threshold)
     )
-    zone = _grown(connected)
     near_cyst = _touching(cyst, to_outline_mm <= settings.bridge_mm)
     return _Signals(
         outline=outline,
-        to_outline_mm=to_outline_mm,
         articular=articular,
-        connected=connected,
         beyond_recess=to_outline_mm > settings.flaval_recess_mm,
-        effusion=effusion.astype(np.float32),
-        soft=np.where(zone, soft, 0.0).astype(np.float32),
-        marrow=np.where(zone, marrow, 0.0).astype(np.float32),
-        cyst=np.where(_grown(near_cyst), cyst, 0.0).astype(np.float32),
+        connected=connected,
+        possible=possible,
+        effusion=effusion,
+        soft=soft,
+        marrow=marrow,
+        cyst=_within(cyst, _grown(near_cyst)),
     )
 
 
@@ -143,6 +156,13 @@ def _lesion(masks: JointMasks, lesion: Lesion) -> NDArray[np.float32]:
     if probability is None:
         return np.zeros(masks.geometry.shape, np.float32)
     return probability
+
+
+def _within(
+    probability: NDArray[np.float32], place: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Set a probability to 0 outside a place."""
+    return np.where(place, probability, np.float32(0.0))
 
 
 def _distance_mm(
@@ -172,31 +192,43 @@ def _touching(
     return np.asarray(keep[labels])
 
 
-def _continuous_with(
-    seeds: NDArray[np.bool_],
-    signal: NDArray[np.bool_],
+def _continuous(
+    effusion: NDArray[np.float32],
+    edema: NDArray[np.float32],
+    edema_seeds: NDArray[np.bool_],
+    threshold: float,
     spacing_mm: NDArray[np.float64],
     bridge_mm: float,
 ) -> NDArray[np.bool_]:
-    """Keep the signal that is continuous with the seeds across gaps like cortex."""
+    """Find the signal continuous with the joint, across cortex; grown by a voxel."""
+    fluid, signal = effusion >= threshold, edema >= threshold
+    seeds = fluid | (signal & edema_seeds)
     if not seeds.any():
-        return np.zeros(signal.shape, bool)
-    bridged = _distance_mm(signal, spacing_mm) <= bridge_mm / 2.0
+        return seeds
+    bridged = _distance_mm(fluid | signal, spacing_mm) <= bridge_mm / 2.0
     labels, count = ndimage.label(bridged, _EVERY_NEIGHBOR)
     keep = np.zeros(count + 1, bool)
     keep[labels[seeds]] = True
-    return np.asarray(signal & keep[labels])
+    return _grown((fluid | signal) & keep[labels])
 
 
 def _volume_mm3(
-    probability: NDArray[np.float32], voxel_mm3: float, settings: MeasureSettings
+    probability: NDArray[np.float32],
+    place: NDArray[np.bool_],
+    possible_place: NDArray[np.bool_],
+    voxel_mm3: float,
+    settings: MeasureSettings,
 ) -> Interval:
     """Sum probabilities to a volume, with the sums shifted to the thresholds."""
-    counted = probability[probability >= settings.volume_floor]
-    value = float(counted.sum(dtype=np.float64)) * voxel_mm3
-    low, high = (
-        float(shift_threshold(counted, threshold).sum(dtype=np.float64)) * voxel_mm3
-        for threshold in (settings.low_threshold, settings.high_threshold)
+    counted = probability >= settings.volume_floor
+    value, low, high = (
+        float(shift_threshold(probability[counted & where], threshold).sum())
+        * voxel_mm3
+        for where, threshold in (
+            (place, _MASK_PROBABILITY),
+            (place, settings.low_threshold),
+            (possible_place, settings.high_threshold),
+        )
     )
     return Interval(value, low, high)
 
@@ -209,7 +241,7 @@ def _perimeter(
     thickness = measure_sectors(
         signals.outline,
         soft_tissue,
-        signals.soft,
+        _within(signals.soft, signals.possible),
         masks.geometry.spacing_mm,
         thresholds=(
             settings.low_threshold,
