@@ -57,6 +57,7 @@ def run(task: Task, settings: TrainSettings, folder: Path) -> TrainState:
 
     Writes ``checkpoint.pt`` (own use only, never shipped) and ``curves.csv``.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.run.seed)
     torch.set_num_threads(settings.run.threads)
     state = _start(task, settings, folder)
