@@ -1,0 +1,166 @@
+"""Paint facet synovitis of wanted grades into a simulated patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from facetgrade.anatomy import FacetJoint, Lesion
+from facetgrade.grade.settings import GradeSettings
+from facetgrade.simulate.pathology.effusion import paint_effusion
+from facetgrade.simulate.pathology.plan import (
+    JointPlan,
+    draw_pattern,
+    draw_plan,
+    thickness_table,
+)
+from facetgrade.simulate.pathology.region import (
+    HALF_EXTENT_MM,
+    Field,
+    JointRegion,
+    cut_region,
+    put_region,
+)
+from facetgrade.simulate.pathology.settings import PathologySettings
+from facetgrade.simulate.pathology.spread import planned_edema
+from facetgrade.simulate.pathology.surroundings import Surroundings, survey
+from facetgrade.simulate.scene import Scene
+from facetgrade.simulate.truth import (
+    fine_joint_grid,
+    measure_truth,
+    truth_joint_masks,
+)
+
+_EDEMA = (Lesion.SOFT_TISSUE_EDEMA, Lesion.MARROW_EDEMA)
+
+
+def add_pathology(
+    scene: Scene,
+    grades: Mapping[FacetJoint, int],
+    rng: np.random.Generator,
+    settings: PathologySettings,
+    grade_settings: GradeSettings,
+) -> Scene:
+    """Paint facet synovitis of the wanted grades.
+
+    What is painted is measured with the rules of the grade stage; a joint whose
+    measured grade differs is painted again, a few times with another share of the
+    perimeter and then from a new draw. The truth is always what `measure_truth` says
+    of the returned scene, never the wanted grade.
+
+    Parameters
+    ----------
+    scene : Scene
+        Healthy patient.
+    grades : mapping of FacetJoint to int
+        Wanted grade of each joint, 0-4; joints not named stay as they are.
+    rng : numpy.random.Generator
+        Source of randomness; the same state gives the same scene.
+    settings : PathologySettings
+        What findings look like.
+    grade_settings : GradeSettings
+        Measurement and rules that decide the truth.
+
+    Returns
+    -------
+    Scene
+        With changed tissue, structure and lesions of `column`.
+
+    Raises
+    ------
+    ValueError
+        If a grade is not 0-4, or a joint is not in the scene or its column.
+    """
+    unknown = [str(joint) for joint in grades if joint not in scene.joints]
+    if unknown:
+        raise ValueError(f"grades must name joints of the scene, got {unknown}")
+    streams = rng.spawn(len(grades))
+    for stream, (joint, grade) in zip(streams, sorted(grades.items()), strict=True):
+        scene = _add_synovitis(scene, joint, grade, stream, settings, grade_settings)
+    return scene
+
+
+def _add_synovitis(
+    scene: Scene,
+    joint: FacetJoint,
+    grade: int,
+    rng: np.random.Generator,
+    settings: PathologySettings,
+    grade_settings: GradeSettings,
+) -> Scene:
+    """Paint one joint until its measured grade is the wanted one."""
+    painted = scene
+    for _ in range(settings.attempts):
+        plan = draw_plan(rng, grade, settings)
+        painted, found = _paint_plan(scene, joint, plan, rng, settings, grade_settings)
+        if found == grade:
+            break
+    return painted
+
+
+def _paint_plan(
+    scene: Scene,
+    joint: FacetJoint,
+    plan: JointPlan,
+    rng: np.random.Generator,
+    settings: PathologySettings,
+    grade_settings: GradeSettings,
+) -> tuple[Scene, int]:
+    """Paint one plan and measure its grade, correcting the perimeter once."""
+    region = cut_region(scene, scene.joints[joint], HALF_EXTENT_MM)
+    paint_effusion(region, plan.effusion, rng)
+    painted = put_region(scene, region)
+    if plan.perimeter_fraction == 0.0 and plan.marrow_depth_mm == 0.0:
+        return painted, measure_truth(painted, joint, grade_settings)[1].grade
+    grid = fine_joint_grid(painted, joint)
+    masks = truth_joint_masks(painted, joint, grid)
+    around = survey(region, masks, grade_settings.measure.perimeter)
+    pattern = draw_pattern(rng, around, settings)
+    texture_seed = int(rng.integers(2**63))
+    before = {lesion: region.lesions[lesion].copy() for lesion in _EDEMA}
+    sectors = _sector_count(plan, around)
+    grade = -1
+    for _ in range(2):
+        table = thickness_table(
+            pattern,
+            around,
+            sectors=sectors,
+            thickness_mm=plan.thickness_mm,
+            height_share=grade_settings.measure.perimeter.height_share,
+        )
+        texture = np.random.default_rng(texture_seed)
+        edema = planned_edema(region, joint, plan, around, table, texture)
+        _write(region, before, edema)
+        painted = put_region(painted, region)
+        extents, result = measure_truth(painted, joint, grade_settings)
+        grade = result.grade
+        corrected = _corrected(plan, around, sectors, extents.perimeter_fraction.value)
+        if corrected == sectors:
+            break
+        sectors = corrected
+    return painted, grade
+
+
+def _write(
+    region: JointRegion, before: Mapping[Lesion, Field], edema: tuple[Field, Field]
+) -> None:
+    """Put new edema over what other joints and lookalikes already show."""
+    for lesion, fraction in zip(_EDEMA, edema, strict=True):
+        np.maximum(before[lesion], fraction, out=region.lesions[lesion])
+
+
+def _sector_count(plan: JointPlan, around: Surroundings) -> int:
+    """Count the sectors that give the wanted share of the perimeter."""
+    wanted = round(plan.perimeter_fraction * int(around.counted.sum()))
+    return min(wanted, int(around.fillable.sum()))
+
+
+def _corrected(
+    plan: JointPlan, around: Surroundings, sectors: int, measured: float
+) -> int:
+    """Change the number of sectors by what the measured fraction misses."""
+    if plan.perimeter_fraction == 0.0:
+        return sectors
+    miss = round((plan.perimeter_fraction - measured) * int(around.counted.sum()))
+    return int(np.clip(sectors + miss, 1, max(1, int(around.fillable.sum()))))
