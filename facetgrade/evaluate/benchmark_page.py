@@ -1,0 +1,271 @@
+"""The result of the held-out benchmark as one self-contained HTML page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from facetgrade.evaluate.figures import (
+    FactorRow,
+    bland_altman_figure,
+    error_figure,
+    factor_figure,
+)
+from facetgrade.evaluate.overlap import ratio_limits
+from facetgrade.evaluate.page import (
+    AGREEMENT_NAMES,
+    AGREEMENT_TEXT,
+    Block,
+    Picture,
+    Table,
+    calibration_blocks,
+    change_blocks,
+    confusion_picture,
+    estimate_table,
+    estimate_text,
+    number_text,
+    prevalence_table,
+    render,
+)
+from facetgrade.evaluate.results import Rows
+from facetgrade.evaluate.rows import MEASURES, ComparedJoint, column, measure
+from facetgrade.evaluate.summary import Section
+
+PLACE_NAMES = {
+    "right": "level and side right",
+    "level_right": "level right",
+    "side_right": "side right",
+    "located": "located",
+    "median_mm": "center error, median (mm)",
+    "p95_mm": "center error, 95th percentile (mm)",
+    "cranial_mm": "mean offset upward (mm)",
+    "posterior_mm": "mean offset backward (mm)",
+    "lateral_mm": "mean offset outward (mm)",
+}
+OUTLINE_NAMES = {
+    "mean_dice": "Dice, mean",
+    "median_dice": "Dice, median",
+    "normalized_surface_dice": "normalized surface Dice",
+    "mean_mm": "surface distance, mean (mm)",
+    "hd95_mm": "HD95, median (mm)",
+}
+VOLUME_NAMES = {
+    "spearman": "Spearman, all joints",
+    "spearman_present": "Spearman, where truly present",
+    "bias_ratio": "predicted / true, geometric mean",
+    "low_ratio": "lower 95 % limit of agreement",
+    "high_ratio": "upper 95 % limit of agreement",
+    "sensitivity": "presence seen",
+    "specificity": "absence seen",
+}
+FACTOR_FIGURES = {
+    "exact": ("exact grade", (0.0, 1.02)),
+    "right": ("level and side right", (0.0, 1.02)),
+    "median_mm": ("center error, median (mm)", None),
+}
+MOST_FAILURES = 60
+
+
+def benchmark_page(
+    result: Section,
+    rows: Rows,
+    made: Sequence[tuple[str, str]],
+    *,
+    floor_mm3: float,
+) -> str:
+    """Return the page of a benchmark.
+
+    Parameters
+    ----------
+    result : dict
+        From `results.benchmark_result`.
+    rows : sequence of ComparedJoint
+        The joints behind it, for plots and the list of failures.
+    made : sequence of (str, str)
+        Versions, seeds and settings behind the numbers.
+    floor_mm3 : float
+        Smallest volume that counts as present.
+    """
+    counts = result["counts"]
+    lead = (
+        f"{counts['joints']} joints in {counts['studies']} simulated studies of "
+        f"{counts['patients']} patients, built from anatomy that training never saw"
+    )
+    everyone = {"all joints": {**result["grades"], **_parts(result)}}
+    blocks = [
+        _headline_block(result["headline"]),
+        _grade_block(everyone),
+        *change_blocks(everyone),
+        _place_block(result["localization"], rows),
+        _outline_block(result["overlap"]),
+        _volume_block(result["volumes"], rows, floor_mm3=floor_mm3),
+        *calibration_blocks(everyone),
+        *_factor_block(result),
+        *_failure_block(rows),
+    ]
+    return render("Held-out benchmark", lead, blocks, made)
+
+
+def _parts(result: Section) -> Section:
+    """Return the sections that share their layout with the readers' page."""
+    return {"change": result["change"], "calibration": result["calibration"]}
+
+
+def _headline_block(headline: Sequence[Section]) -> Block:
+    """Return the figures that have a target."""
+    rows = tuple(
+        (
+            figure["label"],
+            estimate_text(figure["estimate"]),
+            figure["target"],
+            "met" if figure["met"] else "missed",
+        )
+        for figure in headline
+    )
+    text = (
+        "Level and side are right when a center lies nearer to the true joint of its "
+        "name than to any other true joint, and within the stated distance. Brackets "
+        "are patient-cluster bootstrap intervals.",
+    )
+    return Block("Targets", text, (Table(("", "reached", "target", ""), rows),))
+
+
+def _grade_block(columns: Mapping[str, Section]) -> Block:
+    """Return agreement, prevalence and confusion."""
+    groups = {name: section["agreement"] for name, section in columns.items()}
+    tables = estimate_table(AGREEMENT_NAMES, groups), prevalence_table(columns)
+    pictures = tuple(confusion_picture(name, part) for name, part in columns.items())
+    return Block("Grades", AGREEMENT_TEXT, tables, pictures)
+
+
+def _place_block(places: Section, rows: Rows) -> Block:
+    """Return localization with the distribution of errors."""
+    text = (
+        "A joint that was not located counts as infinitely far away. Offsets are along "
+        "the axes of the true joint, mirrored so that both sides point outward.",
+    )
+    picture = Picture(
+        error_figure(column(rows, "error_mm"), marks_mm=(3.0, 10.0)),
+        "share of joints within a distance of the true center; marks at 3 and 10 mm",
+    )
+    table = estimate_table(PLACE_NAMES, {"all joints": places})
+    return Block("Localization", text, (table,), (picture,))
+
+
+def _outline_block(overlap: Section) -> Block:
+    """Return Dice and surface distances."""
+    text = (
+        "Over joints in which the lesion is truly present; one that was not outlined "
+        "has Dice 0. Distances are over outlined joints.",
+    )
+    return Block("Outlines", text, (estimate_table(OUTLINE_NAMES, overlap),))
+
+
+def _volume_block(volumes: Section, rows: Rows, *, floor_mm3: float) -> Block:
+    """Return bias and limits of agreement with one plot a volume."""
+    columns = {MEASURES[name]: section for name, section in volumes.items()}
+    text = (
+        f"Ratios are over joints with at least {floor_mm3:g} mm3 on both sides; "
+        "presence is at least that volume.",
+    )
+    pictures = []
+    for name in volumes:
+        predicted, truth = measure(rows, name)
+        present = (predicted >= floor_mm3) & (truth >= floor_mm3)
+        if present.sum() < 2:
+            continue
+        found, actual = predicted[present], truth[present]
+        limits = ratio_limits(found, actual, floor=floor_mm3)
+        pictures.append(
+            Picture(
+                bland_altman_figure(
+                    found, actual, limits, quantity=MEASURES[name], unit="mm3"
+                ),
+                f"{MEASURES[name]}: {limits.pairs} joints; bias and 95 % limits of "
+                "agreement in orange",
+            )
+        )
+    tables = (estimate_table(VOLUME_NAMES, columns),)
+    return Block("Volumes", text, tables, tuple(pictures))
+
+
+def _factor_block(result: Section) -> list[Block]:
+    """Return one plot a figure with all factors below each other."""
+    factors: Mapping[str, Mapping[str, Section]] = result["factors"]
+    if not factors:
+        return []
+    overall = {**result["grades"]["agreement"], **result["localization"]}
+    pictures = []
+    for figure, (label, limits) in FACTOR_FIGURES.items():
+        rows = [
+            _factor_row(factor, value, estimates[figure])
+            for factor, values in factors.items()
+            for value, estimates in values.items()
+        ]
+        whole = overall[figure]["value"]
+        pictures.append(
+            Picture(
+                factor_figure(
+                    rows,
+                    overall=math.nan if whole is None else whole,
+                    statistic=label,
+                    limits=limits,
+                ),
+                f"{label}, by factor; joints in parentheses, all joints in orange",
+            )
+        )
+    text = (
+        "Each study differs from training in several factors at once: a row compares "
+        "all studies with that value, whatever their other factors.",
+    )
+    return [Block("By factor", text, (), tuple(pictures))]
+
+
+def _factor_row(factor: str, label: str, estimate: Section) -> FactorRow:
+    """Return one row of a factor plot."""
+    value, low, high = (
+        math.nan if estimate[part] is None else float(estimate[part])
+        for part in ("value", "low", "high")
+    )
+    return FactorRow(factor, label, value, low, high, estimate["rows"])
+
+
+def _failure_block(rows: Rows) -> list[Block]:
+    """Return the joints that went most wrong, worst first."""
+    worst = sorted(rows, key=_badness, reverse=True)
+    failed = [row for row in worst if _badness(row) > 0.0]
+    if not failed:
+        return []
+    text = (
+        f"{len(failed)} of {len(rows)} joints have a wrong level or side, no grade, or "
+        f"a grade that is off; the worst {min(len(failed), MOST_FAILURES)} are listed.",
+    )
+    table = Table(
+        ("study", "joint", "true", "grade", "error (mm)", "why"),
+        tuple(_failure_cells(row) for row in failed[:MOST_FAILURES]),
+    )
+    return [Block("What went wrong", text, (table,))]
+
+
+def _badness(row: ComparedJoint) -> float:
+    """Rank failures: wrong joint, then no grade, then the size of the difference."""
+    if row.located and not row.right:
+        return 10.0
+    if not row.graded:
+        return 6.0 if row.truth_grade >= 0 else 0.0
+    return float(np.abs(row.grade - row.truth_grade)) if row.truth_grade >= 0 else 0.0
+
+
+def _failure_cells(row: ComparedJoint) -> tuple[str, ...]:
+    """Return the cells of one failure."""
+    why = row.reason or ("" if row.right else "wrong level or side")
+    return (
+        row.study,
+        row.name,
+        str(row.truth_grade),
+        str(row.grade) if row.graded else "none",
+        number_text(None if math.isnan(row.error_mm) else row.error_mm),
+        why or f"off by {row.grade - row.truth_grade:+d}",
+    )

@@ -1,0 +1,259 @@
+"""Plots of an evaluation as self-contained pictures for a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from facetgrade.evaluate.overlap import LimitsOfAgreement
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#243b53"
+BLUE = "#2b6cb0"
+ORANGE = "#c05621"
+FAINT = "#d9e2ec"
+
+
+@dataclass(frozen=True, slots=True)
+class FactorRow:
+    """One value of a factor in a forest plot.
+
+    Attributes
+    ----------
+    factor, label : str
+        Group and name of the row.
+    value, low, high : float
+        Statistic with its limits; NaN limits are not drawn.
+    rows : int
+        Joints behind it.
+    """
+
+    factor: str
+    label: str
+    value: float
+    low: float
+    high: float
+    rows: int
+
+
+def confusion_figure(confusion: Sequence[Sequence[int]], *, columns: str) -> str:
+    """Draw a confusion matrix, shaded by the share of each true grade.
+
+    Parameters
+    ----------
+    confusion : (G, G) sequence of int
+        Rows are the true grade.
+    columns : str
+        What the columns are, such as "predicted grade".
+
+    Returns
+    -------
+    str
+        Data URI of an SVG picture.
+    """
+    counts = np.asarray(confusion, float)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
+    figure, axes = _canvas(3.7, 3.5)
+    axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+    for (row, column), count in np.ndenumerate(counts):
+        shade = "white" if shares[row, column] > 0.55 else INK
+        axes.text(column, row, f"{count:.0f}", ha="center", va="center", color=shade)
+    axes.set_xticks(range(counts.shape[1]))
+    axes.set_yticks(range(counts.shape[0]))
+    axes.set_xlabel(columns)
+    axes.set_ylabel("true grade")
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    return _data_uri(figure)
+
+
+def reliability_figure(bins: Sequence[Sequence[float]]) -> str:
+    """Draw stated confidence against how often it came true.
+
+    Parameters
+    ----------
+    bins : sequence of (confidence, share_right, joints)
+        From `calibration.reliability`.
+
+    Returns
+    -------
+    str
+        Data URI of an SVG picture.
+    """
+    stated, came_true, joints = np.asarray(bins, float).reshape(-1, 3).T
+    error = 1.96 * np.sqrt(came_true * (1.0 - came_true) / np.maximum(joints, 1.0))
+    figure, axes = _canvas(3.7, 3.5)
+    axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle="--")
+    axes.errorbar(
+        stated, came_true, yerr=error, fmt="o", color=BLUE, markersize=5, elinewidth=1
+    )
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("probability of the most probable grade")
+    axes.set_ylabel("share that was true")
+    return _data_uri(figure)
+
+
+def bland_altman_figure(
+    predicted: ArrayLike,
+    truth: ArrayLike,
+    limits: LimitsOfAgreement,
+    *,
+    quantity: str,
+    unit: str,
+) -> str:
+    """Draw the ratio predicted / true against the geometric mean of both.
+
+    Parameters
+    ----------
+    predicted, truth : (N,) float array
+        Positive paired volumes.
+    limits : LimitsOfAgreement
+        Ratios from `overlap.ratio_limits`.
+    quantity, unit : str
+        What was measured, for the axes.
+
+    Returns
+    -------
+    str
+        Data URI of an SVG picture.
+    """
+    found, actual = np.asarray(predicted, float), np.asarray(truth, float)
+    figure, axes = _canvas(4.6, 3.3)
+    axes.scatter(
+        np.sqrt(found * actual), found / actual, s=14, color=BLUE, alpha=0.55, lw=0
+    )
+    axes.axhline(1.0, color=INK, linewidth=0.8)
+    for level, style in ((limits.bias, "-"), (limits.low, "--"), (limits.high, "--")):
+        if np.isfinite(level):
+            axes.axhline(level, color=ORANGE, linewidth=1.1, linestyle=style)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(f"{quantity}, geometric mean ({unit})")
+    axes.set_ylabel("predicted / true")
+    _plain_ratio_ticks(axes)
+    return _data_uri(figure)
+
+
+def error_figure(errors_mm: ArrayLike, *, marks_mm: Sequence[float]) -> str:
+    """Draw the share of joints within each distance of the true center.
+
+    Parameters
+    ----------
+    errors_mm : (N,) float array
+        Distances; NaN (not located) never comes within any distance.
+    marks_mm : sequence of float
+        Distances to mark.
+
+    Returns
+    -------
+    str
+        Data URI of an SVG picture.
+    """
+    errors = np.asarray(errors_mm, float)
+    ordered = np.sort(errors[np.isfinite(errors)])
+    share = np.arange(1, ordered.size + 1) / max(errors.size, 1)
+    figure, axes = _canvas(4.6, 3.3)
+    axes.step(ordered, share, where="post", color=BLUE)
+    for mark in marks_mm:
+        axes.axvline(mark, color=ORANGE, linewidth=0.9, linestyle="--")
+    axes.set_xlim(0, max(12.0, 2 * max(marks_mm)))
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("distance to the true center (mm)")
+    axes.set_ylabel("share of joints")
+    return _data_uri(figure)
+
+
+def factor_figure(
+    rows: Sequence[FactorRow], *, overall: float, statistic: str, limits: Any
+) -> str:
+    """Draw one statistic for each value of each factor, weakest visible at a glance.
+
+    Parameters
+    ----------
+    rows : sequence of FactorRow
+        Grouped by factor, from the top.
+    overall : float
+        Value over all joints, drawn as a line.
+    statistic : str
+        Label of the axis.
+    limits : tuple of float or None
+        Range of the axis.
+
+    Returns
+    -------
+    str
+        Data URI of an SVG picture.
+    """
+    figure, axes = _canvas(6.6, 0.9 + 0.235 * len(rows))
+    places = np.arange(len(rows), dtype=float)
+    starts = [i for i, r in enumerate(rows) if not i or rows[i - 1].factor != r.factor]
+    for place, row in zip(places, rows, strict=True):
+        axes.plot([row.low, row.high], [place, place], color=BLUE, linewidth=1.6)
+        axes.plot(row.value, place, "o", color=BLUE, markersize=4.5)
+    for start in starts[1:]:
+        axes.axhline(start - 0.5, color=FAINT, linewidth=0.9)
+    axes.axvline(overall, color=ORANGE, linewidth=1.1)
+    labels = [
+        f"{row.factor}: {row.label}  ({row.rows})"
+        if index in starts
+        else f"{row.label}  ({row.rows})"
+        for index, row in enumerate(rows)
+    ]
+    axes.set_yticks(places, labels)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    if limits is not None:
+        axes.set_xlim(*limits)
+    axes.set_xlabel(statistic)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    return _data_uri(figure)
+
+
+def _canvas(width_in: float, height_in: float) -> tuple[Figure, Axes]:
+    """Return a figure with one quiet pair of axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[:].set_color("#829ab1")
+    axes.grid(color=FAINT, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=INK, labelsize=8)
+    axes.xaxis.label.set_fontsize(9)
+    axes.yaxis.label.set_fontsize(9)
+    return figure, axes
+
+
+def _plain_ratio_ticks(axes: Axes) -> None:
+    """Write ratios as 0.5, 1, 2 instead of powers of ten."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    low, high = axes.get_ylim()
+    ratios = [r for r in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0) if low <= r <= high]
+    axes.yaxis.set_major_locator(FixedLocator(ratios))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda ratio, _: f"{ratio:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _data_uri(figure: Figure) -> str:
+    """Return the figure as a data URI that needs no other file."""
+    from matplotlib import rc_context
+
+    stream = io.BytesIO()
+    with rc_context({"svg.hashsalt": "facetgrade"}):
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(stream.getvalue()).decode()

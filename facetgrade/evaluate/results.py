@@ -1,0 +1,249 @@
+"""From compared joints to the result of a benchmark, with intervals throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetgrade.evaluate.agreement import agreement_statistics
+from facetgrade.evaluate.change import pair_rows
+from facetgrade.evaluate.overlap import presence_shares, ratio_limits, spearman
+from facetgrade.evaluate.rows import (
+    MEASURES,
+    OUTLINES,
+    ComparedJoint,
+    column,
+    grades,
+    measure,
+)
+from facetgrade.evaluate.settings import Target
+from facetgrade.evaluate.summary import (
+    Bootstrap,
+    Section,
+    calibration_section,
+    change_section,
+    grade_section,
+)
+
+Rows = Sequence[ComparedJoint]
+Columns = Mapping[str, NDArray[np.float64]]
+FACTOR_FIGURES = ("exact", "within_one", "kappa_quadratic", "graded_share")
+SHARES = ("right", "level_right", "side_right", "located")
+OFFSETS = ("cranial_mm", "posterior_mm", "lateral_mm")
+VOLUMES = tuple(name for name in MEASURES if name.endswith("_mm3"))
+
+
+def benchmark_result(
+    rows: Rows,
+    *,
+    bootstrap: Bootstrap,
+    floor_mm3: float,
+    targets: Mapping[str, Target],
+) -> Section:
+    """Summarize all compared joints.
+
+    Parameters
+    ----------
+    rows : sequence of ComparedJoint
+        Every requested joint of every study.
+    bootstrap : Bootstrap
+        How intervals are made.
+    floor_mm3 : float
+        Smallest volume that counts as present.
+    targets : mapping of str to Target
+        What each headline figure should reach.
+
+    Returns
+    -------
+    dict
+        counts, headline, grades, change, calibration, localization, volumes,
+        overlap, factors.
+    """
+    patients = [row.patient for row in rows]
+    truth, graded = grades(rows)
+    pairs = pair_rows(patients, [r.name for r in rows], [r.timepoint for r in rows])
+    result: Section = {
+        "counts": {
+            "studies": len({row.study for row in rows}),
+            "patients": len(set(patients)),
+            "joints": len(rows),
+        },
+        "grades": grade_section(truth, graded, patients, bootstrap),
+        "change": change_section(truth, graded, patients, pairs, bootstrap),
+        "calibration": calibration_section(
+            truth,
+            [row.probabilities for row in rows],
+            [row.grade_set for row in rows],
+            patients,
+            bootstrap,
+        ),
+        "localization": localization_section(rows, bootstrap),
+        "volumes": volume_section(rows, bootstrap, floor_mm3=floor_mm3),
+        "overlap": overlap_section(rows, bootstrap, floor_mm3=floor_mm3),
+        "factors": factor_section(rows, bootstrap),
+    }
+    return {"headline": headline(result, targets), **result}
+
+
+def localization_section(rows: Rows, bootstrap: Bootstrap) -> Section:
+    """Summarize where the joints were found.
+
+    A joint that was not located is infinitely far away, so that it cannot improve the
+    median by its absence.
+    """
+    columns = {name: column(rows, name) for name in (*SHARES, "error_mm", *OFFSETS)}
+    return bootstrap.estimate(
+        [row.patient for row in rows], partial(_localization_statistics, columns)
+    )
+
+
+def volume_section(rows: Rows, bootstrap: Bootstrap, *, floor_mm3: float) -> Section:
+    """Summarize bias, limits of agreement, rank correlation and presence."""
+    return {
+        name: _one_volume(rows, name, bootstrap, floor_mm3=floor_mm3)
+        for name in VOLUMES
+    }
+
+
+def overlap_section(rows: Rows, bootstrap: Bootstrap, *, floor_mm3: float) -> Section:
+    """Summarize outlines of joints whose truth is at least `floor_mm3`.
+
+    A joint that was not outlined has Dice 0; distances are over outlined joints.
+    """
+    section: Section = {}
+    for outline in OUTLINES:
+        present = [
+            row for row in rows if row.truth.get(f"{outline}_mm3", 0.0) >= floor_mm3
+        ]
+        parts = {
+            part: np.array(
+                [r.overlap.get(outline, {}).get(part, np.nan) for r in present]
+            )
+            for part in ("dice", "normalized_surface_dice", "mean_mm", "hd95_mm")
+        }
+        section[outline] = bootstrap.estimate(
+            [row.patient for row in present], partial(_overlap_statistics, parts)
+        )
+    return section
+
+
+def factor_section(rows: Rows, bootstrap: Bootstrap) -> Section:
+    """Summarize each value of each factor, so that the weakest is visible."""
+    groups: dict[str, dict[str, list[int]]] = {}
+    for number, row in enumerate(rows):
+        own = {"level": row.level, "side": row.side, "true grade": str(row.truth_grade)}
+        for factor, value in {**own, **row.factors}.items():
+            groups.setdefault(factor, {}).setdefault(value, []).append(number)
+    return {
+        factor: {
+            value: _factor_value([rows[i] for i in members], bootstrap)
+            for value, members in sorted(values.items())
+        }
+        for factor, values in groups.items()
+        if len(values) > 1
+    }
+
+
+def headline(result: Section, targets: Mapping[str, Target]) -> list[Section]:
+    """Return the figures that have a target, and whether it was met."""
+    figures = {
+        **result["localization"],
+        **result["grades"]["agreement"],
+        **result["change"]["change"],
+        **{f"{k}_dice": v.get("mean_dice") for k, v in result["overlap"].items()},
+        **{f"{k}_spearman": v.get("spearman") for k, v in result["volumes"].items()},
+        **result["calibration"]["calibration"],
+    }
+    return [
+        {
+            "figure": name,
+            "label": target.label,
+            "estimate": figures.get(name),
+            "target": target.text,
+            "met": target.is_met((figures.get(name) or {}).get("value")),
+        }
+        for name, target in targets.items()
+    ]
+
+
+def _one_volume(
+    rows: Rows, name: str, bootstrap: Bootstrap, *, floor_mm3: float
+) -> Section:
+    """Summarize one volume over the joints on which it was measured."""
+    predicted, truth = measure(rows, name)
+    measured = np.flatnonzero(np.isfinite(predicted) & np.isfinite(truth))
+    found, actual = predicted[measured], truth[measured]
+
+    def statistics(draw: NDArray[np.int64]) -> dict[str, float]:
+        limits = ratio_limits(found[draw], actual[draw], floor=floor_mm3)
+        present = actual[draw] >= floor_mm3
+        sensitivity, specificity = presence_shares(
+            found[draw], actual[draw], floor=floor_mm3
+        )
+        return {
+            "bias_ratio": limits.bias,
+            "low_ratio": limits.low,
+            "high_ratio": limits.high,
+            "spearman": spearman(found[draw], actual[draw]),
+            "spearman_present": spearman(found[draw][present], actual[draw][present]),
+            "sensitivity": sensitivity,
+            "specificity": specificity,
+        }
+
+    return bootstrap.estimate([rows[i].patient for i in measured.tolist()], statistics)
+
+
+def _factor_value(rows: Rows, bootstrap: Bootstrap) -> Section:
+    """Return the figures that are compared between the values of a factor."""
+    truth, graded = grades(rows)
+    columns = {name: column(rows, name) for name in (*SHARES, "error_mm", *OFFSETS)}
+
+    def statistics(draw: NDArray[np.int64]) -> dict[str, float]:
+        places = _localization_statistics(columns, draw)
+        agreement = agreement_statistics(truth[draw], graded[draw])
+        return {
+            **{name: places[name] for name in ("right", "median_mm")},
+            **{name: agreement[name] for name in FACTOR_FIGURES},
+        }
+
+    return bootstrap.estimate([row.patient for row in rows], statistics)
+
+
+def _localization_statistics(
+    columns: Columns, draw: NDArray[np.int64]
+) -> dict[str, float]:
+    """Return shares, errors and mean offsets of the drawn rows."""
+    errors_mm = np.nan_to_num(columns["error_mm"][draw], nan=np.inf)
+    return {
+        **{name: float(columns[name][draw].mean()) for name in SHARES},
+        "median_mm": float(np.median(errors_mm)),
+        "p95_mm": float(np.quantile(errors_mm, 0.95, method="higher")),
+        **{name: _mean(columns[name][draw]) for name in OFFSETS},
+    }
+
+
+def _overlap_statistics(columns: Columns, draw: NDArray[np.int64]) -> dict[str, float]:
+    """Return overlap and surface figures of the drawn rows."""
+    dice = np.nan_to_num(columns["dice"][draw])
+    return {
+        "mean_dice": float(dice.mean()),
+        "median_dice": float(np.median(dice)),
+        "normalized_surface_dice": _mean(columns["normalized_surface_dice"][draw]),
+        "mean_mm": _mean(columns["mean_mm"][draw]),
+        "hd95_mm": _median(columns["hd95_mm"][draw]),
+    }
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """Return the mean of the defined values; NaN without any."""
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if defined.size else float("nan")
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """Return the median of the defined values; NaN without any."""
+    defined = values[np.isfinite(values)]
+    return float(np.median(defined)) if defined.size else float("nan")

@@ -1,0 +1,85 @@
+"""Settings of evaluations: intervals, definitions, the held-out benchmark."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from facetgrade.anatomy import Level
+from facetgrade.evaluate.summary import Bootstrap
+
+
+class _Section(BaseModel):
+    """Part of the configuration: unknown keys and missing keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IntervalSettings(_Section):
+    """How confidence intervals are made."""
+
+    resamples: Annotated[int, Field(ge=1)]
+    seed: int
+    coverage: Annotated[float, Field(gt=0.0, lt=1.0)]
+
+    @property
+    def bootstrap(self) -> Bootstrap:
+        """The same as the record that the statistics take."""
+        return Bootstrap(self.resamples, self.seed, self.coverage)
+
+
+class Target(_Section):
+    """What a figure should reach: at least or at most a value."""
+
+    label: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _has_one_bound(self) -> Self:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("give at_least or at_most")
+        return self
+
+    @property
+    def text(self) -> str:
+        """The bound in words."""
+        if self.at_least is not None:
+            return f"at least {self.at_least:g}"
+        return f"at most {self.at_most:g}"
+
+    def is_met(self, value: float | None) -> bool:
+        """Tell whether a value reaches the bound; an undefined one does not."""
+        if value is None:
+            return False
+        if self.at_least is not None:
+            return value >= self.at_least
+        return self.at_most is not None and value <= self.at_most
+
+
+class DefinitionSettings(_Section):
+    """When a place is right and a volume present."""
+
+    tolerance_mm: Annotated[float, Field(gt=0.0)]
+    surface_tolerance_mm: Annotated[float, Field(gt=0.0)]
+    floor_mm3: Annotated[float, Field(gt=0.0)]
+
+
+class BenchmarkSettings(_Section):
+    """Which held-out studies are simulated."""
+
+    studies: Annotated[int, Field(ge=2)]
+    seed: int
+    pairs: bool
+    anatomy: tuple[str, ...]
+    levels: tuple[Level, ...]
+
+
+class EvaluateSettings(_Section):
+    """The whole of evaluate.toml."""
+
+    intervals: IntervalSettings
+    definitions: DefinitionSettings
+    benchmark: BenchmarkSettings
+    targets: dict[str, Target]

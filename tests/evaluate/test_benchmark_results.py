@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+
+from facetgrade.evaluate.agreement import UNGRADABLE
+from facetgrade.evaluate.benchmark_page import benchmark_page
+from facetgrade.evaluate.results import benchmark_result
+from facetgrade.evaluate.rows import ComparedJoint, row_from_json, row_to_json
+from facetgrade.evaluate.settings import Target
+from facetgrade.evaluate.summary import Bootstrap
+
+BOOTSTRAP = Bootstrap(resamples=40, seed=1, coverage=0.95)
+TARGETS = {
+    "right": Target(label="level and side right", at_least=0.9),
+    "median_mm": Target(label="center error", at_most=3.0),
+}
+
+
+def joint(patient="p0", *, truth=2, grade=2, error_mm=1.0, right=True, **changes):
+    graded = grade != UNGRADABLE
+    values = {
+        "study": f"{patient}_1",
+        "patient": patient,
+        "timepoint": "1",
+        "level": "L4-L5",
+        "side": "left",
+        "factors": {"field": "3T"},
+        "truth_grade": truth,
+        "grade": grade,
+        "reason": "" if graded else "metal",
+        "probabilities": np.eye(5)[grade].tolist() if graded else (),
+        "grade_set": (grade,) if graded else (),
+        "located": not np.isnan(error_mm),
+        "right": right,
+        "level_right": right,
+        "side_right": True,
+        "error_mm": error_mm,
+        "cranial_mm": error_mm,
+        "posterior_mm": 0.0,
+        "lateral_mm": 0.0,
+        "level_probability": 0.9,
+        "predicted": {"effusion_mm3": 200.0, "edema_mm3": 0.0},
+        "truth": {"effusion_mm3": 100.0, "edema_mm3": 0.0},
+        "overlap": {"effusion": {"dice": 0.8, "hd95_mm": 1.5}},
+        "flags": (),
+    }
+    return ComparedJoint(**{**values, **changes})
+
+
+def summarize(rows):
+    return benchmark_result(rows, bootstrap=BOOTSTRAP, floor_mm3=20.0, targets=TARGETS)
+
+
+def test_headline_says_which_targets_are_met():
+    rows = [joint("p0"), joint("p1", error_mm=36.0, right=False)]
+
+    headline = summarize(rows)["headline"]
+
+    # one of two right; errors 1 and 36, median 18.5
+    assert [figure["estimate"]["value"] for figure in headline] == [0.5, 18.5]
+    assert [figure["met"] for figure in headline] == [False, False]
+
+
+def test_a_joint_that_was_not_located_does_not_improve_the_median():
+    rows = [joint("p0"), *[joint(f"q{i}", error_mm=np.nan) for i in range(2)]]
+
+    places = summarize(rows)["localization"]
+
+    assert places["median_mm"]["value"] is None  # infinitely far
+    assert places["located"]["value"] == pytest.approx(1 / 3, abs=1e-6)
+
+
+def test_a_missed_lesion_has_dice_zero():
+    rows = [joint("p0"), joint("p1", overlap={}), joint("p2")]
+
+    overlap = summarize(rows)["overlap"]["effusion"]
+
+    assert overlap["mean_dice"]["value"] == pytest.approx(1.6 / 3, abs=1e-6)
+    assert overlap["hd95_mm"]["value"] == pytest.approx(1.5)
+
+
+def test_outlines_are_judged_only_where_the_lesion_is_present():
+    assert summarize([joint("p0"), joint("p1")])["overlap"]["edema"] == {}
+
+
+def test_volume_bias_is_the_geometric_mean_ratio():
+    rows = [joint(f"p{i}") for i in range(4)]
+
+    assert summarize(rows)["volumes"]["effusion_mm3"]["bias_ratio"][
+        "value"
+    ] == pytest.approx(2.0)
+
+
+def test_factors_with_one_value_are_left_out():
+    rows = [joint("p0"), joint("p1", side="right")]
+
+    factors = summarize(rows)["factors"]
+
+    assert set(factors) == {"side"}
+    assert set(factors["side"]) == {"left", "right"}
+
+
+def test_change_pairs_time_points_of_one_patient():
+    rows = [
+        joint("p0", truth=4, grade=3),
+        joint("p0", truth=1, grade=1, timepoint="2", study="p0_2"),
+    ]
+
+    change = summarize(rows)["change"]
+
+    assert change["counts"] == {"pairs": 1, "changed": 1}
+    assert change["change"]["direction_right"]["value"] == 1.0
+
+
+def test_rows_survive_a_round_trip_through_json():
+    row = joint("p0", grade=UNGRADABLE, error_mm=np.nan, overlap={"edema": {}})
+
+    back = row_from_json(row_to_json(row))
+
+    assert row_to_json(back) == row_to_json(row)
+    assert np.isnan(back.error_mm)
+
+
+def test_page_is_self_contained_and_lists_failures():
+    rows = [
+        joint("p0", factors={"field": "1.5T"}),
+        joint("p1", error_mm=36.0, right=False),
+        joint("p2", grade=UNGRADABLE),
+        joint("p3", truth=4, grade=1),
+    ]
+    html = benchmark_page(summarize(rows), rows, [("commit", "<abc>")], floor_mm3=20.0)
+
+    assert "http://" not in html.replace("http://www.w3.org", "")
+    assert 'src="data:image/svg+xml;base64,' in html
+    assert "wrong level or side" in html
+    assert "off by -3" in html
+    assert "&lt;abc&gt;" in html
+
+
+def test_a_target_needs_exactly_one_bound():
+    with pytest.raises(ValueError, match="give at_least or at_most"):
+        Target(label="x")
+
+
+def test_an_undefined_figure_misses_its_target():
+    assert not Target(label="x", at_most=1.0).is_met(None)
