@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -124,8 +123,3 @@ class RunRecord:
     failures: tuple[Failure, ...]
     stage_seconds: Mapping[str, float]
     context: ReportContext
-
-
-def study_folder(folder: Path, out: Path) -> str:
-    """Name `folder` relative to `out` with forward slashes, for links."""
-    return folder.relative_to(out).as_posix()

@@ -206,6 +206,11 @@ def _extents(extents: Extents, edema_judged: bool) -> dict[str, Any]:
         "perimeter_fraction_worst_plane": _interval(
             extents.perimeter_fraction_worst_plane
         ),
+        "perimeter_fraction_height_30": (
+            _interval(extents.perimeter_fraction_height_30)
+            if extents.perimeter_fraction_height_30
+            else None
+        ),
         "extension_mm3": {s.value: v for s, v in extents.extension_mm3.items()},
         "sector_map": _sector_rows(extents.sector_map),
     }

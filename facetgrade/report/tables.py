@@ -86,7 +86,8 @@ def joint_rows(report: StudyReport) -> list[Row]:
         "study_date": harmless_text(report.date),
     }
     outcomes = sorted(report.outcomes, key=lambda outcome: outcome.joint)
-    return [study | _joint_columns(outcome) for outcome in outcomes]
+    rows = [study | _joint_columns(outcome) for outcome in outcomes]
+    return [{name: row[name] for name in COLUMNS} for row in rows]
 
 
 def write_joints_csv(path: Path, rows: Iterable[Row]) -> None:
