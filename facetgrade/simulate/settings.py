@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from facetgrade.simulate.anatomy.settings import AnatomySettings
+from facetgrade.simulate.pathology.settings import PathologySettings
 from facetgrade.simulate.protocols import FatSuppression
 from facetgrade.study import Plane, Sequence
 
@@ -78,8 +80,10 @@ class StudySettings(_Section):
 
 
 class SimulateSettings(_Section):
-    """Everything that `configs/simulate.toml` says beside the anatomy."""
+    """Everything that `configs/simulate.toml` says."""
 
+    anatomy: AnatomySettings
+    pathology: PathologySettings
     scanner: ScannerSettings
     protocols: dict[str, ProtocolRanges]
     study: StudySettings

@@ -1,0 +1,292 @@
+"""Simulated studies: one patient, one or two visits, DICOM and truth."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from facetgrade.geometry import VolumeGeometry
+from facetgrade.grade.settings import GradeSettings
+from facetgrade.simulate.anatomy import build_scene
+from facetgrade.simulate.imperfections import draw_imperfections
+from facetgrade.simulate.pathology import (
+    add_pathology,
+    draw_followup_grades,
+    draw_grades,
+)
+from facetgrade.simulate.placement import (
+    axial_blocks,
+    axial_stack,
+    move_scene,
+    sagittal_stack,
+)
+from facetgrade.simulate.protocols import Protocol, draw_protocol
+from facetgrade.simulate.scanner import acquire
+from facetgrade.simulate.scene import Scene
+from facetgrade.simulate.settings import SimulateSettings
+from facetgrade.simulate.tissue import (
+    SubjectTissue,
+    draw_subject_tissue,
+    physics_signals,
+)
+from facetgrade.simulate.truth_files import write_truth
+from facetgrade.simulate.vendors import (
+    AcquiredSeries,
+    Examination,
+    Habit,
+    Patient,
+    draw_patient,
+    new_uid,
+    write_series,
+)
+from facetgrade.study import Plane
+
+_LOGGER = logging.getLogger(__name__)
+_FIRST_DAY = date(2020, 1, 6)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class SimulatedStudy:
+    """One visit: the patient as scanned and what the scanner made.
+
+    Attributes
+    ----------
+    scene : Scene
+        Patient in the scanner, with pathology.
+    examination : Examination
+        Papers of the visit.
+    series : tuple of AcquiredSeries
+        Images.
+    """
+
+    scene: Scene
+    examination: Examination
+    series: tuple[AcquiredSeries, ...]
+
+
+def simulate(
+    out: Path,
+    *,
+    studies: int,
+    seed: int,
+    pairs: bool,
+    anatomy: str,
+    config: SimulateSettings,
+    grade: GradeSettings,
+) -> Iterator[Path]:
+    """Simulate studies and yield each folder once it is written.
+
+    Parameters
+    ----------
+    out : Path
+        Folder that receives ``<study>/dicom`` and ``<study>/truth``.
+    studies : int
+        Number of studies; with `pairs` rounded up to an even number.
+    seed : int
+        The same seed and settings give the same studies, whatever their number.
+    pairs : bool
+        Whether each patient has a baseline and, a year later, a follow-up.
+    anatomy : str
+        ``parametric``, or ``NAME=FOLDER`` with one of `SOURCES` and the folder that
+        holds its meshes or label maps.
+    config : SimulateSettings
+        ``configs/simulate.toml``.
+    grade : GradeSettings
+        ``configs/grade.toml``, which defines the true grade.
+
+    Yields
+    ------
+    Path
+        Folder of one study.
+
+    Raises
+    ------
+    ValueError
+        If `studies` is not positive, or the anatomy is unknown or lacks its folder.
+    """
+    if studies < 1:
+        raise ValueError(f"studies must be at least 1, got {studies}")
+    visits = ("baseline", "followup") if pairs else ("",)
+    for number in range(1, -(-studies // len(visits)) + 1):
+        rng = np.random.default_rng([seed, number])
+        for name, study in zip(
+            visits,
+            _visits(number, len(visits), anatomy, config, grade, rng),
+            strict=True,
+        ):
+            folder = out / "_".join(filter(None, (f"sim-{number:04d}", name)))
+            write_study(folder, study, grade=grade, rng=rng)
+            _LOGGER.info("wrote %s, %d series", folder.name, len(study.series))
+            yield folder
+
+
+def simulate_study(
+    scene: Scene,
+    patient: Patient,
+    subject: SubjectTissue,
+    *,
+    study_date: date,
+    config: SimulateSettings,
+    rng: np.random.Generator,
+) -> SimulatedStudy:
+    """Scan a patient: pose, protocols, imperfections and vendor are drawn anew.
+
+    Parameters
+    ----------
+    scene : Scene
+        Patient with pathology.
+    patient : Patient
+        Papers.
+    subject : SubjectTissue
+        MR properties, the same at every visit.
+    study_date : date
+        Day of the visit.
+    config : SimulateSettings
+        Ranges.
+    rng : Generator
+        Source of all draws.
+    """
+    habits = list(config.study.habits)
+    weights = np.array([config.study.habits[habit] for habit in habits], float)
+    examination = Examination(
+        patient=patient,
+        study_uid=new_uid(rng),
+        frame_of_reference_uid=new_uid(rng),
+        study_date=study_date,
+        hour=int(rng.integers(8, 18)),
+        habit=Habit(str(rng.choice(habits, p=weights / weights.sum()))),
+        transfer_syntax=str(rng.choice(config.study.transfer_syntaxes)),
+    )
+    posed = _pose(scene, config, rng)
+    field_t = float(rng.choice(config.scanner.field_t))
+    names = list(config.study.always)
+    names += [n for n, share in config.study.sometimes.items() if rng.random() < share]
+    series = []
+    for number, name in enumerate(names, start=2):
+        protocol = draw_protocol(
+            name,
+            config.protocols[name],
+            field_t=field_t,
+            scanner=config.scanner,
+            rng=rng,
+        )
+        series.append(_acquire_series(posed, subject, protocol, number, config, rng))
+    return SimulatedStudy(scene=posed, examination=examination, series=tuple(series))
+
+
+def write_study(
+    folder: Path,
+    study: SimulatedStudy,
+    *,
+    grade: GradeSettings,
+    rng: np.random.Generator,
+) -> None:
+    """Write the DICOM files and the truth of one study.
+
+    Parameters
+    ----------
+    folder : Path
+        Receives ``dicom`` and ``truth``.
+    study : SimulatedStudy
+        From `simulate_study`.
+    grade : GradeSettings
+        Defines the true grade.
+    rng : Generator
+        File order and slice numbering.
+    """
+    for series in study.series:
+        write_series(folder / "dicom", series, study.examination, rng)
+    truth = folder / "truth"
+    write_truth(truth, study.scene, study.series, study.examination, grade)
+
+
+def _visits(
+    number: int,
+    visits: int,
+    anatomy: str,
+    config: SimulateSettings,
+    grade: GradeSettings,
+    rng: np.random.Generator,
+) -> Iterator[SimulatedStudy]:
+    """Yield the visits of one patient, a year apart, with changed grades."""
+    patient = draw_patient(number, rng)
+    source, data_folder = _split_source(anatomy)
+    healthy = build_scene(config.anatomy, source, rng, data_folder=data_folder)
+    subject = draw_subject_tissue(rng)
+    grades = draw_grades(rng, sorted(healthy.joints), config.pathology)
+    day = _FIRST_DAY + timedelta(days=int(rng.integers(0, 365)))
+    for visit in range(visits):
+        if visit:
+            grades = draw_followup_grades(rng, grades, config.pathology)
+            day += timedelta(days=365)
+        scene = add_pathology(healthy, grades, rng, config.pathology, grade)
+        yield simulate_study(
+            scene, patient, subject, study_date=day, config=config, rng=rng
+        )
+
+
+def _split_source(anatomy: str) -> tuple[str, Path | None]:
+    """Split ``NAME=FOLDER``."""
+    name, _, folder = anatomy.partition("=")
+    return name, Path(folder) if folder else None
+
+
+def _pose(scene: Scene, config: SimulateSettings, rng: np.random.Generator) -> Scene:
+    """Lay the patient down a little differently at every visit."""
+    angles = rng.uniform(*config.study.tilt_deg, 3)
+    rotation = Rotation.from_euler("xyz", angles, degrees=True)
+    return move_scene(
+        scene, rotation=rotation, shift_mm=rng.uniform(*config.study.shift_mm, 3)
+    )
+
+
+def _acquire_series(
+    scene: Scene,
+    subject: SubjectTissue,
+    protocol: Protocol,
+    number: int,
+    config: SimulateSettings,
+    rng: np.random.Generator,
+) -> AcquiredSeries:
+    """Place and acquire all blocks of one series."""
+    signals = physics_signals(protocol, subject)
+    imperfections = draw_imperfections(protocol, scene, scanner=config.scanner, rng=rng)
+    volumes = [
+        acquire(
+            scene,
+            geometry,
+            slice_thickness_mm=protocol.slice_thickness_mm,
+            signals=signals,
+            imperfections=imperfections,
+            rng=rng,
+        )
+        for geometry in _place(scene, protocol, config, rng)
+    ]
+    return AcquiredSeries(
+        number=number,
+        uid=new_uid(rng),
+        protocol=protocol,
+        imperfections=imperfections,
+        volumes=tuple(volumes),
+    )
+
+
+def _place(
+    scene: Scene,
+    protocol: Protocol,
+    config: SimulateSettings,
+    rng: np.random.Generator,
+) -> tuple[VolumeGeometry, ...]:
+    """Place one stack, or blocks along the discs."""
+    if protocol.plane is Plane.SAGITTAL:
+        return (sagittal_stack(scene, protocol, rng),)
+    if rng.random() < config.study.blocks_probability:
+        blocks = int(rng.integers(3, 6))
+        return axial_blocks(scene, protocol, blocks=blocks, rng=rng)
+    return (axial_stack(scene, protocol, rng),)
