@@ -56,8 +56,11 @@ class Grid:
 
     def slab(self, width_mm: float, shift_mm: float = 0.0) -> NDArray:
         """Fraction of each voxel within a film along the joint space."""
-        depth_mm = width_mm / 2.0 - np.abs(self.lateral - shift_mm)
-        film = np.clip(depth_mm / self.voxel_mm + 0.5, 0.0, 1.0)
+        half_mm, offset_mm = self.voxel_mm / 2.0, self.lateral - shift_mm
+        overlap_mm = np.minimum(offset_mm + half_mm, width_mm / 2.0) - np.maximum(
+            offset_mm - half_mm, -width_mm / 2.0
+        )
+        film = np.maximum(overlap_mm, 0.0) / self.voxel_mm
         return film * self.in_pillar_height * (np.abs(self.posterior) <= 6.0)
 
 
