@@ -1,0 +1,83 @@
+"""DICOM elements read tolerantly: a bad value is an absent value."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from pydicom import config
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Accept illegal values and keep pydicom's warnings from the user."""
+    mode = config.settings.reading_validation_mode
+    config.settings.reading_validation_mode = config.IGNORE
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        config.settings.reading_validation_mode = mode
+
+
+def raw(dataset: Dataset, keyword: str) -> Any:
+    """Return the value of an element, None when absent or not readable."""
+    try:
+        return dataset.get(keyword)
+    except Exception:
+        # converting a damaged element raises whatever its bytes lead to
+        return None
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    """Return the first value of an element as text, empty when absent."""
+    found = texts(dataset, keyword)
+    return found[0] if found else ""
+
+
+def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
+    """Return all values of an element as text without padding."""
+    value = raw(dataset, keyword)
+    if value is None:
+        return ()
+    values = value if isinstance(value, MultiValue | list | tuple) else [value]
+    cleaned = (str(item).strip(" \0") for item in values)
+    return tuple(item for item in cleaned if item)
+
+
+def number(dataset: Dataset, keyword: str) -> float:
+    """Return the first value of an element as a number, NaN when absent."""
+    found = numbers(dataset, keyword)
+    return found[0] if found else float("nan")
+
+
+def numbers(dataset: Dataset, keyword: str) -> list[float]:
+    """Return all values of an element as numbers, none if one is not a number."""
+    value = raw(dataset, keyword)
+    if value is None or isinstance(value, bytes):
+        return []
+    values = value if isinstance(value, MultiValue | list | tuple) else [value]
+    try:
+        return [float(item) for item in values if str(item).strip()]
+    except (TypeError, ValueError):
+        return []
+
+
+def first_item(dataset: Dataset, keyword: str) -> Dataset:
+    """Return the first item of a sequence, an empty data set when absent."""
+    value = raw(dataset, keyword)
+    if not value or not isinstance(value[0], Dataset):
+        return Dataset()
+    item: Dataset = value[0]
+    return item
+
+
+def is_known(value: float) -> bool:
+    """Tell whether a number was present."""
+    return bool(np.isfinite(value))

@@ -1,0 +1,124 @@
+"""The DICOM files of one study: decode, screen, and assemble into series."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from pydicom.dataset import Dataset
+
+from facetgrade.errors import IngestError
+from facetgrade.ingest.archive import SourceFile, read_files
+from facetgrade.ingest.assemble import Assembled, assemble_series
+from facetgrade.ingest.dicom import Frame, classic_frame, read_dataset, stored_pixels
+from facetgrade.ingest.elements import quiet, text
+from facetgrade.ingest.enhanced import enhanced_frames, is_multi_frame
+from facetgrade.ingest.privacy import Privacy
+from facetgrade.ingest.resplit import group_into_series
+from facetgrade.ingest.screening import reject_image, reject_series
+from facetgrade.ingest.settings import IngestSettings
+from facetgrade.study import RejectedSeries
+
+_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
+
+
+def read_dicom_series(
+    files: Iterable[SourceFile], settings: IngestSettings, privacy: Privacy
+) -> Assembled:
+    """Read the DICOM files of one study into classified series.
+
+    Parameters
+    ----------
+    files : iterable of SourceFile
+        In any order, other objects than images included.
+    settings : IngestSettings
+        Tolerances and series rules.
+    privacy : Privacy
+        UIDs are masked here, before anything else sees them.
+
+    Returns
+    -------
+    Assembled
+        Series, what was left out, and why.
+    """
+    reading = _Reading()
+    result = Assembled()
+    with quiet():
+        for file, content in read_files(files):
+            if isinstance(content, str):
+                result.notes.append(content)
+                continue
+            result.digests.append(sha256(content).digest())
+            try:
+                _read_file(file, content, settings, privacy, reading)
+            except IngestError as error:
+                result.notes.append(f"{file.name} {error}")
+    result.date = reading.date
+    for series, count in reading.rejected.items():
+        uid, description, reason = series
+        reason = f"{reason} ({count} files)" if count > 1 else reason
+        result.rejected.append(
+            RejectedSeries(uid=uid, description=description, reason=reason)
+        )
+    groups, notes = group_into_series(reading.frames, settings.stacks)
+    result.notes += notes
+    for group in groups:
+        result.extend(assemble_series(group, settings))
+    return result
+
+
+@dataclass(eq=False, slots=True)
+class _Reading:
+    """What has been read so far."""
+
+    frames: list[Frame] = field(default_factory=list)
+    rejected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    date: str = ""
+
+
+def _read_file(
+    file: SourceFile,
+    content: bytes,
+    settings: IngestSettings,
+    privacy: Privacy,
+    reading: _Reading,
+) -> None:
+    """Read the frames of one file, or count it as rejected."""
+    dataset = read_dataset(content)
+    reading.date = reading.date or _date(dataset)
+    frames: list[Frame] = []
+    reason = reject_image(dataset, settings.series_rules.reject)
+    if not reason:
+        frames = _frames(dataset, file)
+        reason = reject_series(frames[0].tags, settings.series_rules)
+    if reason:
+        uid = privacy.uid(text(dataset, "SeriesInstanceUID"))
+        reading.rejected[uid, text(dataset, "SeriesDescription"), reason] += 1
+        return
+    pixels = stored_pixels(dataset)
+    if len(pixels) < len(frames):
+        raise IngestError(f"has {len(pixels)} of {len(frames)} frames; it is cut off")
+    for frame, stored in zip(frames, pixels, strict=False):
+        frame.stored = stored
+        frame.series_uid = privacy.uid(frame.series_uid)
+        frame.instance_uid = privacy.uid(frame.instance_uid)
+        frame.frame_of_reference_uid = privacy.uid(frame.frame_of_reference_uid)
+    reading.frames += frames
+
+
+def _frames(dataset: Dataset, file: SourceFile) -> list[Frame]:
+    """Describe the frames of an image."""
+    if is_multi_frame(dataset):
+        return enhanced_frames(dataset, file)
+    return [classic_frame(dataset, file)]
+
+
+def _date(dataset: Dataset) -> str:
+    """Return the study date as YYYY-MM-DD, empty when unknown."""
+    for keyword in _DATES:
+        digits = text(dataset, keyword).replace(".", "").replace("-", "")
+        if len(digits) == 8 and digits.isdigit():
+            return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}"
+    return ""

@@ -1,0 +1,159 @@
+"""Find the studies in folders, archives and single files by their headers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from facetgrade.errors import IngestError
+from facetgrade.ingest.archive import SourceFile
+from facetgrade.ingest.elements import quiet
+from facetgrade.ingest.files import FileKind, Scan, StudyFiles
+from facetgrade.ingest.grouping import DicomHeader, dicom_studies, read_headers
+from facetgrade.ingest.nifti import is_nifti
+from facetgrade.ingest.nifti_studies import nifti_studies
+from facetgrade.ingest.settings import IngestSettings
+from facetgrade.ingest.walk import Problem, Walk, walk_inputs
+
+_log = logging.getLogger(__name__)
+_PROBLEMS_SHOWN = 20
+
+
+def find_studies(*paths: Path, settings: IngestSettings) -> list[StudyFiles]:
+    """Find every study in the given places, reading headers only.
+
+    Parameters
+    ----------
+    *paths : Path
+        Folders, archives, DICOMDIR, DICOM or NIfTI files.
+    settings : IngestSettings
+        Limits and series rules.
+
+    Returns
+    -------
+    list of StudyFiles
+        Sorted by source, then study uid.
+
+    Raises
+    ------
+    IngestError
+        If nothing usable is found; one sentence with the first reasons.
+    """
+    scan = scan_inputs(paths, settings)
+    if not scan.studies:
+        raise IngestError(_nothing_found(paths, scan.problems))
+    return list(scan.studies)
+
+
+def scan_inputs(paths: Sequence[Path], settings: IngestSettings) -> Scan:
+    """Find studies and list every file that could not be used.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Folders, archives, DICOMDIR, DICOM or NIfTI files.
+    settings : IngestSettings
+        Limits and series rules.
+
+    Raises
+    ------
+    IngestError
+        If an input does not exist.
+    """
+    if not paths:
+        raise IngestError("no input was given")
+    start_s = time.perf_counter()
+    inputs = list(
+        dict.fromkeys(Path(os.path.normpath(Path.cwd() / path)) for path in paths)
+    )
+    walk = walk_inputs(inputs, settings.archive)
+    nifti = [file for file in walk.files if is_nifti(file.name)]
+    json = [file for file in walk.files if file.name.lower().endswith(".json")]
+    studies, problems = nifti_studies([*nifti, *json], settings)
+    walk.problems += [Problem(file.location, text) for file, text in problems]
+    others = set(nifti) | set(json)
+    studies += _dicom(walk, [file for file in walk.files if file not in others])
+    named = [_with_source(study, inputs) for study in studies]
+    named.sort(key=lambda study: (study.source, study.study_uid))
+    _log.info(
+        "ingest: %d studies in %d files, %d problems, %.1f s",
+        len(named),
+        len(walk.files),
+        len(walk.problems),
+        time.perf_counter() - start_s,
+    )
+    return Scan(
+        studies=tuple(_with_problems(study, walk.problems) for study in named),
+        problems=tuple(problem.sentence for problem in walk.problems),
+    )
+
+
+def _dicom(walk: Walk, files: Sequence[SourceFile]) -> list[StudyFiles]:
+    """Group DICOM files, noting those that are not."""
+    headers: list[DicomHeader] = []
+    with quiet():
+        for file, header in read_headers(files):
+            if isinstance(header, str):
+                walk.problems.append(Problem(file.location, header))
+            else:
+                headers.append(header)
+    studies = dicom_studies(headers)
+    if headers and not studies:
+        file = headers[0].file
+        sentence = f"{file.name} and {len(headers) - 1} other DICOM files hold no image"
+        walk.problems.append(Problem(file.location, sentence))
+    return studies
+
+
+def _with_source(study: StudyFiles, inputs: Sequence[Path]) -> StudyFiles:
+    """Name a study by its place relative to the input."""
+    places = [
+        file.location for file in study.files if not _is_sidecar(study, file.name)
+    ]
+    base = _base(inputs)
+    alone = len(places) == 1
+    is_input = alone and Path(places[0]) in inputs
+    if alone and (study.kind is FileKind.NIFTI or is_input):
+        folder = places[0]
+    else:
+        folder = PurePosixPath(os.path.commonpath([place.parent for place in places]))
+    return replace(study, source=os.path.relpath(folder, base).replace(os.sep, "/"))
+
+
+def _is_sidecar(study: StudyFiles, name: str) -> bool:
+    """Tell the JSON files of a NIfTI study."""
+    return study.kind is FileKind.NIFTI and not is_nifti(name)
+
+
+def _base(inputs: Sequence[Path]) -> PurePosixPath:
+    """Return the folder that sources are relative to."""
+    if len(inputs) == 1:
+        base = inputs[0] if inputs[0].is_dir() else inputs[0].parent
+    else:
+        base = Path(os.path.commonpath(inputs))
+        base = base if base.is_dir() else base.parent
+    return PurePosixPath(base.as_posix())
+
+
+def _with_problems(study: StudyFiles, problems: Sequence[Problem]) -> StudyFiles:
+    """Attach the problems of files that lie in the folder of a study."""
+    places = [file.location.parent for file in study.files]
+    folder = PurePosixPath(os.path.commonpath(places))
+    near = [p.sentence for p in problems if folder in (p.place, *p.place.parents)]
+    if len(near) > _PROBLEMS_SHOWN:
+        more = len(near) - _PROBLEMS_SHOWN
+        near = [*near[:_PROBLEMS_SHOWN], f"{more} more files could not be used"]
+    return replace(study, problems=tuple(near))
+
+
+def _nothing_found(paths: Sequence[Path], problems: Sequence[str]) -> str:
+    """Say in one sentence why nothing was found."""
+    names = ", ".join(str(path) for path in paths)
+    if not problems:
+        return f"no study found in {names}: there are no files"
+    more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+    return f"no study found in {names}: {problems[0]}{more}"

@@ -1,0 +1,305 @@
+"""What a series shows: plane from geometry, contrast from tags, text and pixels.
+
+Order of trust: timing tags (physics), then pixels where they are clear, then text,
+then pixels that only lean to one side. Descriptions are often wrong or stripped: a
+fat-suppressed series may be called just "T2".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetgrade.ingest.contrast import PixelEvidence
+from facetgrade.ingest.dicom import SeriesTags
+from facetgrade.ingest.settings import (
+    PhysicsRules,
+    SeriesRules,
+    TextRules,
+)
+from facetgrade.study import Plane, Sequence
+
+_DOMINANT = 0.7
+_LOW_FLIP_DEG = 50.0
+_DIXON_PARTS = {"W": "water", "WATER": "water", "F": "fat", "FAT": "fat"}
+_DIXON_PHASES = {
+    "IP": "in",
+    "IN_PHASE": "in",
+    "OP": "opposed",
+    "OPP_PHASE": "opposed",
+    "OUT_PHASE": "opposed",
+}
+
+Answer = TypeVar("Answer", Sequence, bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """Contrast class of a series and the sentences that say why."""
+
+    sequence: Sequence
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Clues:
+    """What one kind of evidence says; None where it is silent.
+
+    Attributes
+    ----------
+    weighting : Sequence or None
+        T1, T2 or PD without regard to fat suppression, OTHER for anything else.
+    fat_suppressed, contrast_agent : bool or None
+        Whether fat is suppressed, whether a contrast agent was given.
+    why : tuple of str
+        One sentence per clue.
+    """
+
+    weighting: Sequence | None = None
+    fat_suppressed: bool | None = None
+    contrast_agent: bool | None = None
+    why: tuple[str, ...] = ()
+
+
+def plane_of(normal: NDArray[np.float64]) -> Plane:
+    """Name the plane of slices by their normal in LPS.
+
+    Parameters
+    ----------
+    normal : (3,) float64 ndarray
+        Unit normal; its sign does not matter.
+    """
+    components = np.abs(normal)
+    for axis, plane in enumerate((Plane.SAGITTAL, Plane.CORONAL, Plane.AXIAL)):
+        if components[axis] > _DOMINANT:
+            return plane
+    return Plane.OBLIQUE
+
+
+def classify(tags: SeriesTags, pixels: PixelEvidence, rules: SeriesRules) -> Classified:
+    """Decide the contrast class of a series.
+
+    Parameters
+    ----------
+    tags : SeriesTags
+        Header of the series, possibly stripped.
+    pixels : PixelEvidence
+        What the pixels show.
+    rules : SeriesRules
+        The whole of series_rules.toml.
+
+    Returns
+    -------
+    Classified
+        Class and evidence.
+    """
+    physics = physics_clues(tags, rules.physics)
+    text = text_clues(tags.words, rules.text)
+    seen = pixel_clues(pixels, threshold=rules.pixels.clear)
+    hint = pixel_clues(pixels, threshold=1.0)
+    ranked = (physics, seen, text, hint)
+    notes = [*physics.why, *text.why, *(seen.why or hint.why)]
+    weighting = _first([clues.weighting for clues in ranked], "weighting", notes)
+    if physics.weighting is None and (weighting, text.weighting) == (
+        Sequence.T2,
+        Sequence.PD,
+    ):
+        weighting = Sequence.PD
+    suppressed = _first(
+        [clues.fat_suppressed for clues in ranked], "fat suppression", notes
+    )
+    agent = _first(
+        [clues.contrast_agent for clues in (physics, text, seen)], "contrast", notes
+    )
+    sequence = _combine(weighting, suppressed, agent)
+    if weighting is Sequence.T1 and suppressed and sequence is Sequence.OTHER:
+        notes.append("fat-suppressed T1 without a sign of contrast agent")
+    return Classified(sequence, (*notes, f"taken as {sequence}"))
+
+
+def physics_clues(tags: SeriesTags, rules: PhysicsRules) -> Clues:
+    """Judge timing and other technical tags.
+
+    Parameters
+    ----------
+    tags : SeriesTags
+        Header of the series.
+    rules : PhysicsRules
+        Limits.
+
+    References
+    ----------
+    .. [1] DICOM PS3.3 C.8.3.1 MR Image Module, C.8.13.5 MR functional groups.
+    """
+    weighting, suppressed, why = _timing(tags, rules)
+    options = {option.upper() for option in tags.scan_options}
+    if options & set(rules.fat_sat_scan_options):
+        suppressed, reason = True, f"ScanOptions {'/'.join(sorted(options))}"
+        why.append(f"{reason}: fat suppressed")
+    elif "FAT" in tags.fat_suppression:
+        suppressed = True
+        why.append(f"SpectrallySelectedSuppression {tags.fat_suppression}")
+    elif re.search(rules.fat_sat_sequence_name, tags.sequence_name):
+        suppressed = True
+        why.append(f"SequenceName {tags.sequence_name}: fat suppressed")
+    part = dixon_part(tags)
+    if part == "water":
+        suppressed = True
+        why.append("Dixon water image (ImageType)")
+    elif part == "in":
+        suppressed = False
+        why.append("Dixon in-phase image (ImageType)")
+    elif part:
+        weighting = Sequence.OTHER
+        why.append(f"Dixon {part} image (ImageType)")
+    agent = True if tags.contrast_agent else None
+    if agent:
+        why.append("ContrastBolusAgent is named")
+    return Clues(weighting, suppressed, agent, tuple(why))
+
+
+def dixon_part(tags: SeriesTags) -> str:
+    """Return "water", "fat", "in", "opposed" or nothing, from ImageType."""
+    known = _DIXON_PARTS | _DIXON_PHASES
+    parts = [known[part] for part in tags.image_type[2:] if part in known]
+    return parts[0] if parts else ""
+
+
+def text_clues(words: str, rules: TextRules) -> Clues:
+    """Judge descriptions.
+
+    Parameters
+    ----------
+    words : str
+        Lower case.
+    rules : TextRules
+        Patterns.
+    """
+    if not words.strip():
+        return Clues()
+    weighting: Sequence | None = None
+    for pattern, name in (
+        (rules.pd, Sequence.PD),
+        (rules.t1, Sequence.T1),
+        (rules.t2, Sequence.T2),
+        (rules.stir, Sequence.T2),
+    ):
+        if re.search(pattern, words):
+            weighting = name
+    suppressed = _text_suppression(words, rules)
+    part = _text_dixon_part(words, rules)
+    if part:
+        suppressed = part == "water"
+    if part == "other":
+        weighting = Sequence.OTHER
+    agent: bool | None = None
+    if re.search(rules.no_contrast, words):
+        agent = False
+    elif re.search(rules.contrast, words):
+        agent = True
+    clues = (weighting, suppressed, agent)
+    if clues == (None, None, None):
+        return Clues()
+    named = [str(weighting)] if weighting else []
+    named += ["fat-suppressed"] if suppressed else []
+    named += ["contrast agent"] if agent else []
+    return Clues(*clues, (f"description says {', '.join(named) or 'native'}",))
+
+
+def pixel_clues(pixels: PixelEvidence, *, threshold: float) -> Clues:
+    """Judge what the pixels show.
+
+    Parameters
+    ----------
+    pixels : PixelEvidence
+        Scores, positive for bright.
+    threshold : float
+        Scores below this size are silent.
+    """
+    weighting: Sequence | None = None
+    suppressed: bool | None = None
+    if abs(pixels.fluid) >= threshold:
+        weighting = Sequence.T2 if pixels.fluid > 0 else Sequence.T1
+    if abs(pixels.fat) >= threshold:
+        suppressed = pixels.fat < 0
+    return Clues(weighting, suppressed, None, pixels.sentences)
+
+
+def _timing(
+    tags: SeriesTags, rules: PhysicsRules
+) -> tuple[Sequence | None, bool | None, list[str]]:
+    """Judge TR, TE and TI."""
+    tr, te, ti = tags.repetition_time_ms, tags.echo_time_ms, tags.inversion_time_ms
+    times = f"TR {tr:.0f} TE {te:.0f} TI {ti:.0f} ms".replace("nan", "?")
+    inverted = "IR" in tags.scanning_sequence or ti > 0
+    stir = rules.stir_min_ti_ms <= ti <= rules.stir_max_ti_ms
+    if stir and not te > rules.stir_max_te_ms:
+        return Sequence.T2, True, [f"{times}: short-TI inversion recovery"]
+    flair = rules.flair_t1_min_ti_ms <= ti <= rules.flair_t1_max_ti_ms
+    if inverted and flair and te < rules.t2_min_te_ms:
+        return Sequence.T1, None, [f"{times}: T1-FLAIR"]
+    if tags.acquisition_contrast == "STIR":
+        return Sequence.T2, True, ["AcquisitionContrast STIR"]
+    gradient = "GR" in tags.scanning_sequence and "SE" not in tags.scanning_sequence
+    if gradient and tags.flip_angle_deg < _LOW_FLIP_DEG:
+        return Sequence.OTHER, None, [f"{times}: gradient echo"]
+    if tr < rules.t1_max_tr_ms and te < rules.t1_max_te_ms:
+        return Sequence.T1, None, [f"{times}: T1-weighted"]
+    if tr > rules.t2_min_tr_ms and te >= rules.t2_min_te_ms:
+        return Sequence.T2, None, [f"{times}: T2-weighted"]
+    if tr > rules.t2_min_tr_ms and te > 0:
+        return Sequence.PD, None, [f"{times}: proton-density-weighted"]
+    if tags.acquisition_contrast in ("T1", "T2"):
+        name = Sequence(tags.acquisition_contrast)
+        return name, None, [f"AcquisitionContrast {name}"]
+    return None, None, []
+
+
+def _text_suppression(words: str, rules: TextRules) -> bool | None:
+    """Judge words for fat suppression; silence does not mean none."""
+    if re.search(rules.stir, words):
+        return True
+    if re.search(rules.not_fat_suppressed, words):
+        return False
+    return True if re.search(rules.fat_suppressed, words) else None
+
+
+def _text_dixon_part(words: str, rules: TextRules) -> str:
+    """Return "water", "in", "other" or nothing, from words about Dixon images."""
+    if not re.search(rules.dixon, words):
+        return ""
+    for pattern, part in (
+        (rules.dixon_water, "water"),
+        (rules.dixon_in_phase, "in"),
+        (rules.dixon_opposed_or_fat, "other"),
+    ):
+        if re.search(pattern, words):
+            return part
+    return ""
+
+
+def _first(
+    answers: list[Answer | None], subject: str, notes: list[str]
+) -> Answer | None:
+    """Take the first answer and note that a later one contradicts it."""
+    given = [answer for answer in answers if answer is not None]
+    if len(set(given)) > 1:
+        notes.append(f"evidence on {subject} disagrees; the stronger one decides")
+    return given[0] if given else None
+
+
+def _combine(
+    weighting: Sequence | None, suppressed: bool | None, agent: bool | None
+) -> Sequence:
+    """Combine the answers into a class."""
+    if weighting is None:
+        return Sequence.OTHER
+    if not suppressed or weighting is Sequence.OTHER:
+        return weighting
+    if weighting is Sequence.T1:
+        return Sequence.T1_FS_POST if agent else Sequence.OTHER
+    return Sequence.T2_FS

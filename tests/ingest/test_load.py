@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+from builders import AXIAL, gradient_volume, write_series
+
+from facetgrade.ingest import find_studies, load_study
+from facetgrade.study import Plane, Sequence
+
+
+def load_one(folder, settings, privacy):
+    (files,) = find_studies(folder, settings=settings)
+    return load_study(files, settings, privacy)
+
+
+def test_sagittal_folder_becomes_one_stack_in_patient_mm(tmp_path, settings, privacy):
+    write_series(tmp_path, gradient_volume(), SeriesDescription="SAG T2")
+
+    (series,) = load_one(tmp_path, settings, privacy).series
+
+    volume = series.stacks[0].volume
+    assert (series.sequence, series.plane) == (Sequence.T2, Plane.SAGITTAL)
+    # origin (-20, -30, 40); slices 4.4 mm to the left, rows 0.5 down, columns 0.8 back
+    np.testing.assert_allclose(
+        volume.geometry.to_lps([2, 3, 4]), [-11.2, -26.8, 38.5], atol=1e-6
+    )
+    # 1000 * 2 + 37 * 3 + 3 * 4 + 5
+    assert volume.voxels[2, 3, 4] == 2128
+
+
+def test_study_names_date_subject_and_source(tmp_path, settings, privacy):
+    write_series(tmp_path / "p" / "dicom", gradient_volume())
+
+    study = load_one(tmp_path, settings, privacy)
+
+    assert (study.source, study.date) == ("p/dicom", "2025-03-04")
+    assert study.subject == privacy.subject("patient-7")
+    assert "patient" not in study.subject
+
+
+def test_axial_description_with_fs_is_fat_suppressed(tmp_path, settings, privacy):
+    write_series(tmp_path, gradient_volume(), axes=AXIAL, SeriesDescription="T2_FS tra")
+
+    (series,) = load_one(tmp_path, settings, privacy).series
+
+    assert (series.sequence, series.plane) == (Sequence.T2_FS, Plane.AXIAL)
+    assert series.stacks[0].volume.geometry.spacing_mm == pytest.approx([4.4, 0.5, 0.8])
