@@ -18,11 +18,13 @@ class Stopwatch:
 
     def __init__(self, on_stage: Callable[[str], None] | None = None) -> None:
         self.seconds: dict[str, float] = {}
+        self.current = ""
         self._on_stage = on_stage
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time what happens inside the `with` block."""
+        self.current = name
         if self._on_stage:
             self._on_stage(name)
         start_s = time.perf_counter()

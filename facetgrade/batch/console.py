@@ -1,0 +1,158 @@
+"""What a batch shows on the terminal: progress, one line per study, a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from facetgrade.report import Failure, StudyEntry
+from facetgrade.report.context import Row
+
+STAGES = ("read", "localize", "segment", "grade", "report")
+MOST_STUDIES_IN_TABLE = 12
+
+
+class BatchConsole:
+    """Live progress and lines of a batch; use it as a context manager.
+
+    Parameters
+    ----------
+    console : Console
+        Where to print; the progress bar shows on terminals only.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("time left", style="dim"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("searching", total=None)
+        self._count = self._number = 0
+
+    def __enter__(self) -> Self:
+        """Start the progress bar."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove the progress bar."""
+        self._progress.stop()
+
+    def found(self, count: int) -> None:
+        """Tell how many studies there are."""
+        self._count = count
+        self._progress.update(self._task, total=count * len(STAGES))
+
+    def stage(self, name: str) -> None:
+        """Tell that the current study enters a stage."""
+        if name not in STAGES:
+            return
+        self._progress.update(
+            self._task,
+            description=f"study {self._number + 1} of {self._count}: {name}",
+            completed=self._number * len(STAGES) + STAGES.index(name),
+        )
+
+    def finished(self, entry: StudyEntry) -> None:
+        """Print the line of a study that was graded or kept."""
+        seconds = sum(entry.stage_seconds.values())
+        how = "done before" if entry.skipped else f"{seconds:.1f} s"
+        self._line(entry.source, f"{study_line(entry.rows)}  ({how})", style="")
+
+    def failed(self, failure: Failure) -> None:
+        """Print the line of a study that could not be graded."""
+        self._line(failure.source, f"failed: {failure.message}", style="red")
+
+    def _line(self, source: str, text: str, *, style: str) -> None:
+        self._number += 1
+        self._progress.update(self._task, completed=self._number * len(STAGES))
+        line = Text.assemble((f"{source}: ", "bold"), (text, style))
+        self._console.print(line, soft_wrap=True)
+
+
+def study_line(rows: Sequence[Row]) -> str:
+    """Put the grades of one study into one line."""
+    levels: dict[str, list[str]] = {}
+    for row in rows:
+        result = f"{row['side']} {row['grade'] or row['reason']}"
+        levels.setdefault(row["level"], []).append(result)
+    return "; ".join(f"{level} {', '.join(text)}" for level, text in levels.items())
+
+
+def print_summary(
+    console: Console, entries: Sequence[StudyEntry], failures: Sequence[Failure]
+) -> None:
+    """Print the joints of a small batch, the counts of a large one.
+
+    Parameters
+    ----------
+    console : Console
+        Where to print.
+    entries : sequence of StudyEntry
+        Studies of this run.
+    failures : sequence of Failure
+        Inputs that could not be processed.
+    """
+    rows = [row for entry in entries for row in entry.rows]
+    if len(entries) > MOST_STUDIES_IN_TABLE:
+        console.print(_count_table(rows))
+    elif rows:
+        console.print(_joint_table(rows))
+    parts = [f"{len(entries)} studies finished"]
+    kept = sum(entry.skipped for entry in entries)
+    if kept:
+        parts.append(f"{kept} of them by an earlier run")
+    if failures:
+        parts.append(f"{len(failures)} failed")
+    console.print(", ".join(parts))
+
+
+def _joint_table(rows: Sequence[Row]) -> Table:
+    table = Table(title="Facet joints")
+    for name in ("study", "level", "side"):
+        table.add_column(name)
+    for name in ("grade", "perimeter", "effusion mm3", "edema mm3"):
+        table.add_column(name, justify="right")
+    table.add_column("remarks")
+    for row in rows:
+        remarks = ";".join(
+            filter(None, (row["reason"], row["extension"], row["flags"]))
+        )
+        cells = (
+            *(row[key] for key in ("source", "level", "side")),
+            row["grade"] or "-",
+            *(row[key] for key in ("perimeter_fraction", "effusion_mm3", "edema_mm3")),
+            remarks,
+        )
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def _count_table(rows: Sequence[Row]) -> Table:
+    table = Table(title="Facet joints")
+    table.add_column("level")
+    names = ("0", "1", "2", "3", "4", "ungradable")
+    for name in names:
+        table.add_column(name if name == "ungradable" else f"grade {name}")
+    counts = Counter((row["level"], row["grade"] or "ungradable") for row in rows)
+    for level in sorted({row["level"] for row in rows}):
+        table.add_row(level, *(str(counts[level, name]) for name in names))
+    return table

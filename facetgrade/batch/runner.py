@@ -1,0 +1,215 @@
+"""Grade studies one after the other; a failure is noted and never stops the rest."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import shutil
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from facetgrade.batch.anchors import Point
+from facetgrade.batch.job import BatchJob, BatchSummary, GradeStudy, Watcher
+from facetgrade.batch.ledger import Ledger, fingerprint
+from facetgrade.errors import FacetGradeError
+from facetgrade.ingest import StudyFiles, content_sha256, find_studies, load_study
+from facetgrade.report import (
+    Failure,
+    RunInput,
+    RunRecord,
+    StudyEntry,
+    study_entry,
+    write_run,
+    write_study,
+)
+from facetgrade.stopwatch import Stopwatch
+
+STUDIES = "studies"
+LONGEST_NAME = 80
+
+log = logging.getLogger(__name__)
+
+
+def grade_batch(
+    job: BatchJob, grade: GradeStudy, watcher: Watcher, stopwatch: Stopwatch
+) -> BatchSummary:
+    """Find, grade and report every study of the inputs.
+
+    Tables and run.json are written when the run ends, also by an interrupt.
+
+    Parameters
+    ----------
+    job : BatchJob
+        What to do.
+    grade : callable
+        Grades one loaded study.
+    watcher : Watcher
+        Shows progress.
+    stopwatch : Stopwatch
+        Seconds outside the studies, those before this call included.
+
+    Raises
+    ------
+    IngestError
+        If the inputs hold no study.
+    ConfigError
+        If anchors do not fit the studies.
+    OutputError
+        If the output folder cannot be used or was made by other settings.
+    """
+    started_at = datetime.now().astimezone()
+    with stopwatch.stage("search"):
+        found = _find(job)
+    job.anchors.check([files.source for files in found])
+    watcher.found(len(found))
+    with Ledger(job.out) as ledger:
+        for folder in ledger.claim(job.made_by, start_over=job.force):
+            shutil.rmtree(job.out / folder, ignore_errors=True)
+        run = _Run(job, grade, watcher, ledger, BatchSummary())
+        try:
+            for files in found:
+                _grade_next(run, files)
+        finally:
+            _write_tables(run, started_at, stopwatch)
+    return run.summary
+
+
+def study_folder_name(source: str, shown_uid: str) -> str:
+    """Name the folder of a study after its source, unique by its UID.
+
+    Parameters
+    ----------
+    source : str
+        As in tables.
+    shown_uid : str
+        StudyInstanceUID as it appears in outputs.
+
+    Returns
+    -------
+    str
+        Letters, digits, dot, dash and underscore only.
+    """
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "_", source).strip("._-")
+    identity = hashlib.sha256(f"{source}\0{shown_uid}".encode(errors="replace"))
+    return f"{readable[-LONGEST_NAME:] or 'study'}-{identity.hexdigest()[:8]}"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Run:
+    """What every study of a run needs."""
+
+    job: BatchJob
+    grade: GradeStudy
+    watcher: Watcher
+    ledger: Ledger
+    summary: BatchSummary
+
+    def name(self, files: StudyFiles) -> str:
+        """Name the folder of a study."""
+        shown_uid = self.job.privacy.uid(files.study_uid)
+        return study_folder_name(files.source, shown_uid)
+
+
+def _find(job: BatchJob) -> list[StudyFiles]:
+    """Find studies, leaving out what earlier runs wrote into the output folder."""
+    out = job.out.resolve()
+    found = find_studies(*job.inputs, settings=job.config.ingest)
+    return [
+        files
+        for files in found
+        if not all(file.path.resolve().is_relative_to(out) for file in files.files)
+    ]
+
+
+def _grade_next(run: _Run, files: StudyFiles) -> None:
+    """Bring one study to its end, whatever happens."""
+    watch = Stopwatch(run.watcher.stage)
+    try:
+        entry = _finish_study(run, files, watch)
+    except FacetGradeError as error:
+        message = str(error)
+    except MemoryError:
+        message = "not enough memory"
+    except OSError as error:
+        message = f"a file failed: {error.strerror or type(error).__name__}"
+    except Exception as error:
+        run.summary.bugs += 1
+        message = _bug(error)
+    else:
+        run.summary.entries.append(entry)
+        run.watcher.finished(entry)
+        return
+    run.ledger.forget(f"{STUDIES}/{run.name(files)}")
+    failure = Failure(source=files.source, message=message, stage=watch.current)
+    log.info("%s: %s", failure.source, failure.message)
+    run.summary.failures.append(failure)
+    run.watcher.failed(failure)
+
+
+def _bug(error: Exception) -> str:
+    """Log where a bug struck; its message may quote a header and stays out."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("bug: %s\n%s", type(error).__name__, frames)
+    return f"bug in facetgrade ({type(error).__name__}); facetgrade.log says where"
+
+
+def _finish_study(run: _Run, files: StudyFiles, watch: Stopwatch) -> StudyEntry:
+    """Grade and write one study, or find it done."""
+    job, out = run.job, run.job.out
+    folder = f"{STUDIES}/{run.name(files)}"
+    anchors = job.anchors.of(files.source)
+    with watch.stage("read"):
+        if run.ledger.knows(folder) and not job.force:
+            key = _content_key(content_sha256(files), anchors)
+            done = run.ledger.find(folder, key)
+            if done:
+                return done
+        study = load_study(files, job.config.ingest, job.privacy)
+    report = run.grade(study, replace(job.request, anchors=anchors), watch)
+    with watch.stage("report"):
+        partial = out / f"{folder}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        context, settings = job.context, job.config.report
+        write_study(report, study, partial, context=context, settings=settings)
+        _replace_folder(partial, out / folder)
+    report = replace(report, stage_seconds=dict(watch.seconds))
+    entry = study_entry(report, study, out / folder, out)
+    run.ledger.record(entry, _content_key(study.content_sha256, anchors))
+    log.info("%s: %s", study.uid, _seconds(watch))
+    return entry
+
+
+def _content_key(content: str, anchors: Mapping[str, Point]) -> str:
+    """Hash what the result depends on beside the settings of the run."""
+    return fingerprint({"content": content, "anchors": anchors})
+
+
+def _replace_folder(partial: Path, folder: Path) -> None:
+    """Put a complete folder in place of an older one."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    partial.rename(folder)
+
+
+def _seconds(watch: Stopwatch) -> str:
+    return ", ".join(f"{name} {s:.2f} s" for name, s in watch.seconds.items())
+
+
+def _write_tables(run: _Run, started_at: datetime, stopwatch: Stopwatch) -> None:
+    """Write joints.csv, run.json and index.html for all that the folder holds."""
+    now = {entry.folder for entry in run.summary.entries if not entry.skipped}
+    studies = (replace(e, skipped=e.folder not in now) for e in run.ledger.entries())
+    record = RunRecord(
+        started_at=started_at.isoformat(timespec="seconds"),
+        finished_at=datetime.now().astimezone().isoformat(timespec="seconds"),
+        inputs=tuple(RunInput(path=str(path)) for path in run.job.inputs),
+        studies=tuple(studies),
+        failures=tuple(run.summary.failures),
+        stage_seconds=dict(stopwatch.seconds),
+        context=run.job.context,
+    )
+    write_run(run.job.out, record)
