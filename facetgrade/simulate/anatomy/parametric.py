@@ -1,0 +1,398 @@
+"""Vertebrae made of solids, for one person's sizes and joints; needs no data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facetgrade.anatomy import Side, Structure
+from facetgrade.geometry import VolumeGeometry
+from facetgrade.simulate.anatomy.primitives import (
+    Axes,
+    Field,
+    cylinder,
+    limb,
+    plate,
+    slab,
+    smooth_max,
+    smooth_min,
+)
+from facetgrade.simulate.anatomy.proportions import Proportions
+from facetgrade.simulate.anatomy.template import (
+    FAR_MM,
+    Endplate,
+    FacetSite,
+    VertebraTemplate,
+    local_grid,
+    open_axes,
+)
+
+_FILLET_MM = 4.0
+_MARGIN_MM = 7.0
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class JointShape:
+    """Where one half of a joint lies, how wide and how bent the joint is.
+
+    Attributes
+    ----------
+    site : FacetSite
+        Joint in the frame of the vertebra.
+    gap_mm : float
+        Bone-to-bone width.
+    curvature : float
+        Bend of the joint line, 1 / mm.
+    arthrosis : float
+        0 healthy to 1 with large osteophytes.
+    """
+
+    site: FacetSite
+    gap_mm: float
+    curvature: float
+    arthrosis: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BodyStyle:
+    """Individual shape of the bodies.
+
+    Attributes
+    ----------
+    waist, squareness, hollow_mm, concavity_mm : float
+        Relative waist, exponent of the outline, depth of the back wall's hollow and
+        of the endplates.
+    """
+
+    waist: float
+    squareness: float
+    hollow_mm: float
+    concavity_mm: float
+
+
+def draw_body_style(rng: np.random.Generator) -> BodyStyle:
+    """Draw the shape of one person's bodies."""
+    return BodyStyle(
+        waist=float(rng.uniform(0.06, 0.16)),
+        squareness=float(rng.uniform(2.2, 3.0)),
+        hollow_mm=float(rng.uniform(0.5, 2.5)),
+        concavity_mm=float(rng.uniform(0.8, 2.6)),
+    )
+
+
+def build_vertebra(
+    name: str,
+    size: Proportions,
+    *,
+    superior: Mapping[Side, JointShape],
+    inferior: Mapping[Side, JointShape],
+    style: BodyStyle,
+    spacing_mm: float,
+) -> VertebraTemplate:
+    """Build a vertebra whose articular processes meet the given joints.
+
+    Parameters
+    ----------
+    name : str
+        Name of the vertebra.
+    size : Proportions
+        Its sizes.
+    superior, inferior : mapping of Side to JointShape
+        Joints above and below in the frame of the vertebra; `superior` may be empty.
+    style : BodyStyle
+        Shape of the body.
+    spacing_mm : float
+        Voxel size of the template.
+    """
+    canvas = _Canvas(_vertebra_grid(size, inferior, spacing_mm))
+    canvas.add(Structure.VERTEBRAL_BODY, lambda axes: body(axes, size, style), None)
+    for side in Side:
+        _add_side(canvas, size, side, superior.get(side), inferior[side])
+    _add_spinous(canvas, size)
+    distance, parts = canvas.finish()
+    return VertebraTemplate(
+        name=name,
+        geometry=canvas.geometry,
+        distance_mm=distance,
+        parts=parts,
+        superior={s: j.site for s, j in superior.items()},
+        inferior={s: j.site for s, j in inferior.items()},
+        upper=endplate(size, 1),
+        lower=endplate(size, -1),
+    )
+
+
+def endplate(size: Proportions, sign: int) -> Endplate:
+    """Return the upper (`sign` 1) or lower (-1) endplate of a body."""
+    lean = np.radians(size.wedge_deg) / 2.0
+    return Endplate(
+        center_mm=np.array([0.0, 0.0, sign * size.height / 2.0]),
+        normal=np.array([0.0, np.sin(lean), sign * np.cos(lean)]),
+        width_mm=size.width_upper if sign > 0 else size.width_lower,
+        depth_mm=size.depth_upper if sign > 0 else size.depth_lower,
+    )
+
+
+def body(axes: Axes, size: Proportions, style: BodyStyle) -> Field:
+    """Signed distance of a vertebral body around the origin."""
+    x, y, z = axes
+    share = np.clip(z / size.height + 0.5, -0.1, 1.1)
+    waist = 1.0 - style.waist * np.clip(1.0 - (2.0 * z / size.height) ** 2, 0.0, 1.0)
+    half_width = (
+        0.5 * waist * (size.width_lower * (1 - share) + size.width_upper * share)
+    )
+    half_depth = (
+        0.5 * waist * (size.depth_lower * (1 - share) + size.depth_upper * share)
+    )
+    power = np.float32(style.squareness)
+    radius = (
+        (np.abs(x) / half_width) ** power + (np.abs(y) / half_depth) ** power
+    ) ** (1 / power)
+    side = (radius - 1.0) * half_depth
+    hollow = style.hollow_mm * np.maximum(1.0 - (x / (0.6 * half_width)) ** 2, 0.0)
+    side = np.maximum(side, y - (half_depth - hollow))
+    dish = style.concavity_mm * np.maximum(1.0 - radius**2, 0.0)
+    lean = np.tan(np.radians(size.wedge_deg) / 2.0)
+    ends = np.abs(z) - (size.height / 2.0 - lean * y - dish)
+    solid: Field = smooth_max(side.astype(np.float32), ends.astype(np.float32), 3.0)
+    return solid
+
+
+class _Canvas:
+    """Solids joined one by one on a template grid, each within its own box."""
+
+    def __init__(self, geometry: VolumeGeometry) -> None:
+        self.geometry = geometry
+        self._axes = open_axes(geometry)
+        self._joined = np.full(geometry.shape, FAR_MM, np.float32)
+        self._nearest = np.full(geometry.shape, FAR_MM, np.float32)
+        self._parts = np.full(geometry.shape, Structure.LAMINA, np.uint8)
+
+    def add(
+        self,
+        part: Structure,
+        solid: Callable[[Axes], Field],
+        corners_mm: NDArray[np.float64] | None,
+        *,
+        fillet_mm: float = _FILLET_MM,
+    ) -> None:
+        """Join a solid that lies within the box around `corners_mm`."""
+        box, axes = self._box(corners_mm)
+        values = np.minimum(solid(axes), FAR_MM)
+        values = np.broadcast_to(values, self._joined[box].shape)
+        closer = values < self._nearest[box]
+        self._parts[box][closer] = part
+        np.minimum(self._nearest[box], values, out=self._nearest[box])
+        self._joined[box] = smooth_min(self._joined[box], values, fillet_mm)
+
+    def finish(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return the signed distance and the part labels."""
+        return np.clip(self._joined, -FAR_MM, FAR_MM), self._parts
+
+    def _box(
+        self, corners_mm: NDArray[np.float64] | None
+    ) -> tuple[tuple[slice, slice, slice], Axes]:
+        """Return the slices of a box and the axes within it."""
+        if corners_mm is None:
+            whole = slice(None)
+            return (whole, whole, whole), self._axes
+        index = self.geometry.to_index(corners_mm)
+        low = np.maximum(np.floor(index.min(axis=0)).astype(int), 0)
+        high = np.ceil(index.max(axis=0)).astype(int) + 1
+        k, j, i = (
+            slice(int(a), int(max(b, a + 1))) for a, b in zip(low, high, strict=True)
+        )
+        x, y, z = self._axes
+        return (k, j, i), (x[:, :, i], y[:, j], z[k])
+
+
+def _around(*points_mm: object, margin_mm: float) -> NDArray[np.float64]:
+    """Return the corners of the box around points."""
+    points = np.array(points_mm, dtype=np.float64)
+    return np.stack([points.min(axis=0) - margin_mm, points.max(axis=0) + margin_mm])
+
+
+def _vertebra_grid(
+    size: Proportions, inferior: Mapping[Side, JointShape], spacing_mm: float
+) -> VolumeGeometry:
+    """Return a grid that holds the whole vertebra."""
+    lowest = min(float(j.site.center_mm[2]) for j in inferior.values())
+    reach = lowest - 0.5 * size.facet_height - _MARGIN_MM
+    half = size.transverse_span / 2.0 + _MARGIN_MM
+    front = max(size.depth_upper, size.depth_lower) / 2.0 + 4.0
+    back = size.depth / 2.0 + size.spinous_length + 6.0
+    top = size.height / 2.0 + 22.0
+    return local_grid(
+        np.array([-half, -front, reach]), np.array([half, back, top]), spacing_mm
+    )
+
+
+def _add_side(
+    canvas: _Canvas,
+    size: Proportions,
+    side: Side,
+    above: JointShape | None,
+    below: JointShape,
+) -> None:
+    """Add pedicle, transverse and articular processes and the lamina of one side."""
+    sign = side.sign
+    wall = size.depth / 2.0
+    pedicle_x = sign * (size.canal_width + size.pedicle_width) / 2.0
+    pedicle_z = size.height / 2.0 - size.pedicle_height / 2.0 - 1.0
+    neck = np.array([pedicle_x, wall + 9.0, pedicle_z])
+    _add_pedicle(canvas, size, neck, wall)
+    _add_transverse(canvas, size, side, neck)
+    pars = np.array(
+        [sign * (size.canal_width / 2.0 + 1.5), wall + 15.0, pedicle_z - 11.0]
+    )
+    canvas.add(
+        Structure.LAMINA,
+        lambda axes: limb(axes, neck, pars, radii_mm=(5.0, 4.2), stretch=1.2),
+        _around(neck, pars, margin_mm=14.0),
+    )
+    if above is not None:
+        _add_superior_process(canvas, neck, above)
+    _add_inferior_process(canvas, pars, below)
+    _add_lamina(canvas, size, pars, below)
+
+
+def _add_pedicle(
+    canvas: _Canvas, size: Proportions, neck: NDArray[np.float64], wall: float
+) -> None:
+    """Add one pedicle, from the body to the base of the superior process."""
+    root = np.array([neck[0] * 0.94, wall - 4.0, neck[2]])
+    radius = size.pedicle_width / 2.0
+    canvas.add(
+        Structure.PEDICLE,
+        lambda axes: limb(
+            axes,
+            root,
+            neck,
+            radii_mm=(radius, radius),
+            stretch=size.pedicle_height / size.pedicle_width,
+        ),
+        _around(root, neck, margin_mm=radius + 12.0),
+    )
+
+
+def _add_transverse(
+    canvas: _Canvas, size: Proportions, side: Side, neck: NDArray[np.float64]
+) -> None:
+    """Add one transverse process."""
+    root = neck + np.array([side.sign * size.pedicle_width * 0.4, 0.5, -2.5])
+    tip = np.array(
+        [side.sign * size.transverse_span / 2.0, neck[1] + 5.0, neck[2] + 1.0]
+    )
+    tip[0] -= side.sign * 3.5
+    canvas.add(
+        Structure.TRANSVERSE_PROCESS,
+        lambda axes: limb(axes, root, tip, radii_mm=(4.0, 3.2), stretch=1.5),
+        _around(root, tip, margin_mm=12.0),
+    )
+
+
+def _add_superior_process(
+    canvas: _Canvas, neck: NDArray[np.float64], joint: JointShape
+) -> None:
+    """Add the process in front of and lateral to the joint above."""
+    site, thick = joint.site, 7.5 + 2.5 * joint.arthrosis
+    middle = site.center_mm + site.normal * (joint.gap_mm / 2.0 + thick / 2.0 - 0.8)
+    half = (
+        thick / 2.0 + 1.0,
+        _half(site.width_mm, joint),
+        _half(site.height_mm, joint),
+    )
+    foot = site.center_mm + site.normal * 5.0 - site.cranial * (site.height_mm * 0.42)
+
+    def solid(axes: Axes) -> Field:
+        cushion = slab(axes, middle, site.axes, half)
+        stem = limb(axes, foot, neck, radii_mm=(5.0, 5.5))
+        surface = cylinder(axes, site.center_mm, site.axes, joint.curvature)
+        return smooth_max(
+            smooth_min(cushion, stem, _FILLET_MM), joint.gap_mm / 2.0 - surface, 1.0
+        )
+
+    canvas.add(
+        Structure.SUPERIOR_ARTICULAR_PROCESS,
+        solid,
+        _around(middle, neck, foot, margin_mm=17.0),
+    )
+
+
+def _add_inferior_process(
+    canvas: _Canvas, pars: NDArray[np.float64], joint: JointShape
+) -> None:
+    """Add the process behind and medial to the joint below."""
+    site, thick = joint.site, 7.0 + 2.0 * joint.arthrosis
+    middle = site.center_mm - site.normal * (joint.gap_mm / 2.0 + thick / 2.0 - 0.8)
+    half = (
+        thick / 2.0 + 1.0,
+        _half(site.width_mm, joint),
+        _half(site.height_mm, joint),
+    )
+    crown = site.center_mm - site.normal * 5.0 + site.cranial * (site.height_mm * 0.4)
+
+    def solid(axes: Axes) -> Field:
+        cushion = slab(axes, middle, site.axes, half)
+        stem = limb(axes, crown, pars, radii_mm=(4.8, 4.5))
+        surface = cylinder(axes, site.center_mm, site.axes, joint.curvature)
+        return smooth_max(
+            smooth_min(cushion, stem, _FILLET_MM), surface + joint.gap_mm / 2.0, 1.0
+        )
+
+    canvas.add(
+        Structure.INFERIOR_ARTICULAR_PROCESS,
+        solid,
+        _around(middle, pars, crown, margin_mm=17.0),
+    )
+
+
+def _half(extent_mm: float, joint: JointShape) -> float:
+    """Return half of an extent of a process, larger with osteophytes."""
+    return extent_mm / 2.0 + 1.0 + 2.0 * joint.arthrosis
+
+
+def _add_lamina(
+    canvas: _Canvas, size: Proportions, pars: NDArray[np.float64], joint: JointShape
+) -> None:
+    """Add one lamina, from the pars to the midline."""
+    crown = joint.site.center_mm - joint.site.normal * 5.0
+    outer = np.array([pars[0] * 0.85, pars[1] + 2.0, (pars[2] + crown[2]) / 2.0 + 5.0])
+    middle = np.array([0.0, _lamina_back(size), outer[2] + 1.0])
+    heights = (size.spinous_height * 0.42, size.spinous_height * 0.45)
+    canvas.add(
+        Structure.LAMINA,
+        lambda axes: plate(
+            axes,
+            outer,
+            middle,
+            half_thickness_mm=3.0,
+            half_heights_mm=heights,
+            lean=0.28,
+        ),
+        _around(outer, middle, margin_mm=17.0),
+    )
+
+
+def _lamina_back(size: Proportions) -> float:
+    """Return how far behind the body center the laminae meet."""
+    return size.depth / 2.0 + size.canal_depth + 4.5
+
+
+def _add_spinous(canvas: _Canvas, size: Proportions) -> None:
+    """Add the spinous process."""
+    base = np.array([0.0, _lamina_back(size), -size.height * 0.28])
+    tip = np.array(
+        [0.0, size.depth / 2.0 + size.spinous_length - 3.0, -size.height * 0.5]
+    )
+    half = size.spinous_height * 0.42
+    canvas.add(
+        Structure.LAMINA,
+        lambda axes: plate(
+            axes, base, tip, half_thickness_mm=3.0, half_heights_mm=(half * 0.8, half)
+        ),
+        _around(base, tip, margin_mm=half + 8.0),
+    )
