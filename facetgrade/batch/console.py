@@ -17,6 +17,7 @@ from facetgrade.report.context import Row
 
 STAGES = ("read", "localize", "segment", "grade", "report")
 MOST_STUDIES_IN_TABLE = 12
+MOST_PROBLEMS = 10
 
 
 class BatchConsole:
@@ -56,6 +57,14 @@ class BatchConsole:
         """Remove the progress bar."""
         self._progress.stop()
 
+    def problems(self, sentences: Sequence[str]) -> None:
+        """Print files that could not be used, the first of them if there are many."""
+        for sentence in sentences[:MOST_PROBLEMS]:
+            self._print(Text.assemble(("not used: ", "yellow"), sentence))
+        if len(sentences) > MOST_PROBLEMS:
+            more = len(sentences) - MOST_PROBLEMS
+            self._print(Text(f"{more} more files are listed in facetgrade.log"))
+
     def found(self, count: int) -> None:
         """Tell how many studies there are."""
         self._count = count
@@ -84,7 +93,9 @@ class BatchConsole:
     def _line(self, source: str, text: str, *, style: str) -> None:
         self._number += 1
         self._progress.update(self._task, completed=self._number * len(STAGES))
-        line = Text.assemble((f"{source}: ", "bold"), (text, style))
+        self._print(Text.assemble((f"{source}: ", "bold"), (text, style)))
+
+    def _print(self, line: Text) -> None:
         self._console.print(line, soft_wrap=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,9 @@ GradeStudy = Callable[[Study, Request, Stopwatch], StudyReport]
 
 class Watcher(Protocol):
     """Whoever shows the progress of a batch."""
+
+    def problems(self, sentences: Sequence[str]) -> None:
+        """Tell which files could not be used."""
 
     def found(self, count: int) -> None:
         """Tell how many studies there are."""

@@ -7,7 +7,7 @@ import logging
 import re
 import shutil
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,8 +15,8 @@ from pathlib import Path
 from facetgrade.batch.anchors import Point
 from facetgrade.batch.job import BatchJob, BatchSummary, GradeStudy, Watcher
 from facetgrade.batch.ledger import Ledger, fingerprint
-from facetgrade.errors import FacetGradeError
-from facetgrade.ingest import StudyFiles, content_sha256, find_studies, load_study
+from facetgrade.errors import FacetGradeError, IngestError
+from facetgrade.ingest import StudyFiles, content_sha256, load_study, scan_inputs
 from facetgrade.report import (
     Failure,
     RunInput,
@@ -63,13 +63,14 @@ def grade_batch(
     """
     started_at = datetime.now().astimezone()
     with stopwatch.stage("search"):
-        found = _find(job)
+        found = _find(job, watcher)
     job.anchors.check([files.source for files in found])
     watcher.found(len(found))
     with Ledger(job.out) as ledger:
         for folder in ledger.claim(job.made_by, start_over=job.force):
             shutil.rmtree(job.out / folder, ignore_errors=True)
-        run = _Run(job, grade, watcher, ledger, BatchSummary())
+        summary = BatchSummary(failures=_empty_inputs(job, found))
+        run = _Run(job, grade, watcher, ledger, summary)
         try:
             for files in found:
                 _grade_next(run, files)
@@ -114,14 +115,31 @@ class _Run:
         return study_folder_name(files.source, shown_uid)
 
 
-def _find(job: BatchJob) -> list[StudyFiles]:
+def _find(job: BatchJob, watcher: Watcher) -> list[StudyFiles]:
     """Find studies, leaving out what earlier runs wrote into the output folder."""
     out = job.out.resolve()
-    found = find_studies(*job.inputs, settings=job.config.ingest)
-    return [
+    scan = scan_inputs(job.inputs, job.config.ingest)
+    for problem in scan.problems:
+        log.info("not used: %s", problem)
+    watcher.problems(scan.problems)
+    found = [
         files
-        for files in found
+        for files in scan.studies
         if not all(file.path.resolve().is_relative_to(out) for file in files.files)
+    ]
+    if not found:
+        names = ", ".join(str(path) for path in job.inputs)
+        raise IngestError(f"no MR study was found in {names}")
+    return found
+
+
+def _empty_inputs(job: BatchJob, found: Sequence[StudyFiles]) -> list[Failure]:
+    """Name each input that holds no study while others do."""
+    used = {file.path.resolve() for files in found for file in files.files}
+    return [
+        Failure(source=str(path), message="no MR study was found in it", stage="search")
+        for path in job.inputs
+        if not any(file.is_relative_to(path.resolve()) for file in used)
     ]
 
 

@@ -1,0 +1,295 @@
+import csv
+import json
+import shutil
+
+import pytest
+
+from facetgrade.batch import Anchors, BatchJob, grade_batch
+from facetgrade.batch.runner import study_folder_name
+from facetgrade.config import config_values, read_config
+from facetgrade.errors import ConfigError, IngestError, ModelError, OutputError
+from facetgrade.findings import Localization, Reason, StudyReport, Ungradable
+from facetgrade.ingest import Privacy
+from facetgrade.pipeline import Request
+from facetgrade.report import ReportContext
+from facetgrade.stopwatch import Stopwatch
+from tests.ingest.builders import gradient_volume, write_series
+
+NOTHING = Localization(vertebrae=(), joints=(), numbering_probability=0.0)
+
+
+class Events:
+    """Remembers what a watcher is told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def problems(self, sentences):
+        self.lines += [("problem", sentence) for sentence in sentences]
+
+    def found(self, count):
+        self.lines.append(("found", count))
+
+    def stage(self, name):
+        self.lines.append(("stage", name))
+
+    def finished(self, entry):
+        self.lines.append(("skipped" if entry.skipped else "graded", entry.source))
+
+    def failed(self, failure):
+        self.lines.append(("failed", failure.source))
+
+    def of(self, kind):
+        return [value for name, value in self.lines if name == kind]
+
+
+def nothing_found(study, request, watch):
+    """Grade no joint: the smallest honest report."""
+    with watch.stage("localize"):
+        outcomes = tuple(
+            Ungradable(joint=joint, reason=Reason.NOT_FOUND, explanation="Not seen.")
+            for joint in request.joints
+        )
+    return StudyReport(
+        study_uid=study.uid,
+        source=study.source,
+        subject=study.subject,
+        date=study.date,
+        outcomes=outcomes,
+        localization=NOTHING,
+    )
+
+
+@pytest.fixture(scope="module")
+def config():
+    return read_config()
+
+
+@pytest.fixture
+def studies(tmp_path):
+    folder = tmp_path / "in"
+    for name in ("anna", "bert"):
+        write_series(folder / name, gradient_volume(), study=name, series=f"{name} T2")
+    return folder
+
+
+@pytest.fixture
+def make_job(tmp_path, studies, config):
+    def make(**changes):
+        version = changes.pop("version", "0.1")
+        values = {
+            "inputs": (studies,),
+            "out": tmp_path / "out",
+            "config": config,
+            "context": ReportContext(
+                version=version,
+                config=config_values(config),
+                model_sha256={"m": "00"},
+                device="cpu",
+            ),
+            "request": Request(),
+            "anchors": Anchors(),
+            "privacy": Privacy(key=b"k" * 32, keep_patient_id=False, mask_uids=False),
+        }
+        return BatchJob(**{**values, **changes})
+
+    return make
+
+
+def run(job, grade=nothing_found):
+    events = Events()
+    return grade_batch(job, grade, events, Stopwatch(events.stage)), events
+
+
+def rows(job):
+    with (job.out / "joints.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_joint_of_every_study_gets_a_row(make_job):
+    job = make_job()
+    summary, events = run(job)
+    assert summary.exit_code == 0
+    assert events.of("graded") == ["anna", "bert"]
+    # 2 studies x 2 levels x 2 sides
+    assert len(rows(job)) == 8
+    assert {row["reason"] for row in rows(job)} == {"not-found"}
+
+
+def test_the_stages_of_a_study_are_told_and_timed(make_job):
+    job = make_job()
+    summary, events = run(job)
+    assert events.of("stage")[:4] == ["search", "read", "localize", "report"]
+    assert set(summary.entries[0].stage_seconds) == {"read", "localize", "report"}
+    record = json.loads((job.out / "run.json").read_text())
+    assert set(record["stage_seconds"]) == {"search", "read", "localize", "report"}
+
+
+def test_a_second_run_skips_what_is_done(make_job):
+    run(make_job())
+    summary, events = run(make_job(), grade=None)
+    assert events.of("skipped") == ["anna", "bert"]
+    assert (summary.exit_code, len(rows(make_job()))) == (0, 8)
+
+
+def test_a_new_file_in_a_study_makes_it_new(make_job, studies):
+    run(make_job())
+    write_series(studies / "bert", gradient_volume(), study="bert", series="bert T1")
+    _, events = run(make_job())
+    assert events.of("skipped") == ["anna"]
+    assert events.of("graded") == ["bert"]
+
+
+def test_an_anchor_makes_its_study_new(make_job):
+    run(make_job())
+    anchors = Anchors(by_source={"anna": {"L5": (0.0, 1.0, 2.0)}})
+    seen = {}
+
+    def grade(study, request, watch):
+        seen[study.source] = request.anchors
+        return nothing_found(study, request, watch)
+
+    run(make_job(anchors=anchors), grade)
+    assert seen == {"anna": {"L5": (0.0, 1.0, 2.0)}}
+
+
+def test_force_grades_again(make_job):
+    run(make_job())
+    _, events = run(make_job(force=True))
+    assert events.of("graded") == ["anna", "bert"]
+
+
+def test_other_levels_are_refused_without_force(make_job):
+    run(make_job())
+    other = Request(levels=("L5-S1",))
+    with pytest.raises(OutputError, match=r"\(levels\).*--force"):
+        run(make_job(request=other))
+
+
+def test_force_replaces_the_results_of_another_version(make_job, studies):
+    run(make_job())
+    shutil.rmtree(studies / "bert")
+    job = make_job(version="0.2", force=True)
+    run(job)
+    assert {row["source"] for row in rows(job)} == {"anna"}
+    assert len(list((job.out / "studies").iterdir())) == 1
+
+
+def test_one_bad_study_does_not_stop_the_rest(make_job):
+    def grade(study, request, watch):
+        if study.source == "anna":
+            raise ModelError("no such model")
+        return nothing_found(study, request, watch)
+
+    job = make_job()
+    summary, events = run(job, grade)
+    assert (summary.exit_code, summary.bugs) == (3, 0)
+    assert events.of("failed") == ["anna"]
+    assert {row["source"] for row in rows(job)} == {"bert"}
+    failures = json.loads((job.out / "run.json").read_text())["failures"]
+    assert [f["message"] for f in failures] == ["no such model"]
+
+
+def test_a_bug_is_told_without_its_message(make_job, caplog):
+    patient_name = "Secret^Name"
+
+    def grade(study, request, watch):
+        if study.source == "bert":
+            raise KeyError(patient_name)
+        return nothing_found(study, request, watch)
+
+    summary, _ = run(make_job(), grade)
+    assert summary.exit_code == 1
+    assert summary.failures[0].message.startswith("bug in facetgrade (KeyError)")
+    assert "in grade" in caplog.text
+    assert "Secret" not in caplog.text
+
+
+def test_a_run_without_any_result_has_its_own_code(make_job):
+    def grade(*_):
+        raise OSError(28, "No space left on device")
+
+    summary, _ = run(make_job(), grade)
+    assert summary.exit_code == 2
+    assert summary.failures[0].message == "a file failed: No space left on device"
+
+
+def test_a_study_that_failed_is_tried_again(make_job):
+    def grade(*_):
+        raise MemoryError
+
+    assert run(make_job(), grade)[0].failures[0].message == "not enough memory"
+    assert run(make_job())[0].exit_code == 0
+
+
+def test_an_interrupted_run_keeps_what_is_done(make_job):
+    def grade(study, request, watch):
+        if study.source == "bert":
+            raise KeyboardInterrupt
+        return nothing_found(study, request, watch)
+
+    job = make_job()
+    with pytest.raises(KeyboardInterrupt):
+        run(job, grade)
+    assert {row["source"] for row in rows(job)} == {"anna"}
+    assert run(make_job())[1].of("skipped") == ["anna"]
+
+
+def test_no_half_written_study_is_left(make_job, monkeypatch):
+    def broken(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("facetgrade.report.write.write_study_json", broken)
+    job = make_job()
+    run(job)
+    folders = list((job.out / "studies").iterdir())
+    assert all(folder.name.endswith(".partial") for folder in folders)
+
+
+def test_an_input_without_a_study_is_a_failure_beside_others(make_job, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    summary, _ = run(make_job(inputs=(tmp_path / "in", empty)))
+    assert summary.exit_code == 3
+    assert summary.failures[0].source == str(empty)
+
+
+def test_inputs_without_any_study_are_an_error(make_job, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(IngestError, match=r"no MR study was found in .*empty"):
+        run(make_job(inputs=(empty,)))
+
+
+def test_results_inside_the_input_are_not_graded(make_job, studies):
+    job = make_job(out=studies / "results")
+    run(job)
+    summary, events = run(job)
+    assert events.of("found") == [2]
+    assert summary.exit_code == 0
+
+
+def test_an_anchor_for_one_study_is_refused_for_two(make_job):
+    anchors = Anchors(only_study={"L5": (0.0, 0.0, 0.0)})
+    with pytest.raises(ConfigError, match="2 were found"):
+        run(make_job(anchors=anchors))
+
+
+def test_no_name_of_a_patient_reaches_the_results(make_job):
+    job = make_job()
+    run(job)
+    for path in job.out.rglob("*"):
+        content = path.read_bytes() if path.is_file() else b""
+        assert b"Secret" not in content
+        assert b"patient-7" not in content
+
+
+def test_a_folder_name_stays_inside_the_output():
+    name = study_folder_name("../../etc/pass wd", "1.2")
+    assert name.startswith("etc_pass_wd-")
+    assert study_folder_name("..", "1.2").startswith("study-")
+    assert len(study_folder_name("x" * 500, "1.2")) < 100
+
+
+def test_studies_of_one_source_get_different_folders():
+    assert study_folder_name(".", "1.2") != study_folder_name(".", "1.3")
