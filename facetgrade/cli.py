@@ -134,6 +134,40 @@ def grade(
 
 
 @app.command()
+def simulate(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the studies.")],
+    studies: Annotated[int, typer.Option(min=1, help="Number of studies.")],
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same studies.")],
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Baseline and one year of each patient.")
+    ] = False,
+    anatomy: Annotated[
+        str, typer.Option(help="parametric, or SOURCE=FOLDER with meshes or labels.")
+    ] = "parametric",
+    config: ConfigFile = None,
+) -> None:
+    """Make lumbar MRI studies with exact truth: DICOM files, masks and grades."""
+    from facetgrade.config import read_config, read_shipped
+    from facetgrade.simulate import simulate as simulate_studies
+    from facetgrade.simulate.settings import SimulateSettings
+
+    folders = simulate_studies(
+        out,
+        studies=studies,
+        seed=seed,
+        pairs=pairs,
+        anatomy=anatomy,
+        config=read_shipped("configs/simulate.toml", SimulateSettings, config),
+        grade=read_config().grade,
+    )
+    try:
+        for folder in folders:
+            typer.echo(folder)
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written ({error.strerror})") from error
+
+
+@app.command()
 def train(
     config: Annotated[
         Path, typer.Argument(help="TOML file such as configs/train_localizer.toml.")

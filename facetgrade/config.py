@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,9 @@ from pydantic import BaseModel, ConfigDict
 # First: a stage may need the readers while it is imported for its settings below.
 from facetgrade.config_files import (
     check_settings,
+    merge,
     read_settings,
+    read_shipped,
     read_toml,
     shipped_path,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "config_values",
     "read_config",
     "read_settings",
+    "read_shipped",
     "read_toml",
     "shipped_path",
 ]
@@ -71,21 +73,10 @@ def read_config(path: Path | None = None) -> PipelineConfig:
     series_rules = read_toml(shipped_path(SERIES_RULES))
     values["ingest"] = {**values.get("ingest", {}), "series_rules": series_rules}
     if path is not None:
-        values = _merge(values, read_toml(path))
+        values = merge(values, read_toml(path))
     return check_settings(values, PipelineConfig, path or pipeline)
 
 
 def config_values(config: BaseModel) -> dict[str, Any]:
     """Return all settings as JSON types, for reports and hashes."""
     return config.model_dump(mode="json")
-
-
-def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace values key by key; tables are merged, arrays replaced."""
-    merged = dict(base)
-    for key, value in changes.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = _merge(merged[key], value)
-        else:
-            merged[key] = value
-    return merged

@@ -76,6 +76,43 @@ def read_settings(path: Path, model: type[Settings]) -> Settings:
     return check_settings(read_toml(path), model, path)
 
 
+def read_shipped(
+    name: str, model: type[Settings], changes: Path | None = None
+) -> Settings:
+    """Read a shipped TOML file, with the changes of a user's file.
+
+    Parameters
+    ----------
+    name : str
+        As for `shipped_path`.
+    model : type of BaseModel
+        Frozen, without defaults, unknown keys forbidden.
+    changes : Path or None
+        File that names only the keys that differ; None changes nothing.
+
+    Raises
+    ------
+    ConfigError
+        With file and key, if a key is unknown, missing or impossible.
+    """
+    path = shipped_path(name)
+    values = read_toml(path)
+    if changes is not None:
+        values = merge(values, read_toml(changes))
+    return check_settings(values, model, changes or path)
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace values key by key; tables are merged, arrays replaced."""
+    merged = dict(base)
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
+            merged[key] = merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
 def check_settings(
     values: Mapping[str, Any], model: type[Settings], path: Path
 ) -> Settings:

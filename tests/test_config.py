@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import tomllib
 
 import pytest
@@ -82,10 +84,20 @@ def test_values_are_checked_like_files(tmp_path):
         check_settings({"name": "a"}, Outer, tmp_path / "x.toml")
 
 
-def test_the_shipped_configuration_is_complete():
-    config = read_config()
-    grade_rules = tomllib.loads(shipped_path("configs/grade.toml").read_text())
-    assert config.grade.model_dump(mode="json") == pytest.approx(grade_rules)
+def test_the_shipped_configuration_holds_all_three_files():
+    config = config_values(read_config())
+    for name, section in (
+        ("grade", config["grade"]),
+        ("series_rules", config["ingest"]["series_rules"]),
+    ):
+        text = shipped_path(f"configs/{name}.toml").read_text()
+        assert set(section) == set(tomllib.loads(text))
+
+
+@pytest.mark.parametrize("first", ["config", "ingest"])
+def test_any_module_may_be_imported_first(first):
+    command = [sys.executable, "-c", f"import facetgrade.{first}"]
+    assert subprocess.run(command, check=False).returncode == 0
 
 
 def test_a_user_file_changes_only_the_keys_it_names(tmp_path):
