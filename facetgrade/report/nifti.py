@@ -62,8 +62,11 @@ def write_masks(
     """Write all masks of a study.
 
     For every stack on which a joint was read: one map of structures and one of
-    lesions, because edema of marrow lies within bone. ``labels.tsv`` explains the
-    numbers. File names end in ``_seg``, so that they are never taken for images.
+    lesions, because edema of marrow lies within bone. A voxel has the label that its
+    center has: thin fluid can fall between thick slices, so the same maps are written
+    for every joint on its own fine grid, on which the extents were measured.
+    ``labels.tsv`` explains the numbers. File names end in ``_seg``, so that they are
+    never taken for images.
 
     Parameters
     ----------
@@ -77,7 +80,8 @@ def write_masks(
     Returns
     -------
     dict of str to list of str
-        Series uid to the names of its files relative to `folder`, and ``labels``.
+        Series uid to the names of its files relative to `folder`, and ``joints`` and
+        ``labels``.
     """
     drawn = [outcome for outcome in outcomes if outcome.masks is not None]
     if not drawn:
@@ -88,6 +92,9 @@ def write_masks(
         for name, label_map in _series_maps(number, series, read):
             write_bytes(folder / name, nifti_bytes(label_map))
             written.setdefault(series.uid, []).append(name)
+    for name, label_map in _joint_maps(drawn):
+        write_bytes(folder / name, nifti_bytes(label_map))
+        written.setdefault("joints", []).append(name)
     write_text(folder / "masks" / "labels.tsv", _label_table(drawn))
     return written | {"labels": ["masks/labels.tsv"]}
 
@@ -157,6 +164,18 @@ def _series_maps(
         stem += f"_stack{k}" if len(series.stacks) > 1 else ""
         for kind, draw in (("structures", structure_map), ("lesions", lesion_map)):
             label_map = draw(stack.volume.geometry, outcomes)
+            if label_map is not None:
+                yield f"{stem}_{kind}_seg.nii.gz", label_map
+
+
+def _joint_maps(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, LabelMap]]:
+    """Draw every joint on its own grid."""
+    for outcome in outcomes:
+        if outcome.masks is None:
+            continue
+        stem = f"masks/joint_{outcome.joint.level}_{outcome.joint.side}"
+        for kind, draw in (("structures", structure_map), ("lesions", lesion_map)):
+            label_map = draw(outcome.masks.geometry, [outcome])
             if label_map is not None:
                 yield f"{stem}_{kind}_seg.nii.gz", label_map
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from facetgrade.anatomy import Side
 
 SECTORS = 72
+MAP_HEIGHT = 20.0
 _RING_INNER, _RING_OUTER = 26.0, 40.0
 _COUNT_INNER, _COUNT_OUTER = 42.0, 46.0
 
@@ -38,9 +39,10 @@ class PerimeterMap:
     Attributes
     ----------
     planes : int
-        Rows of the unrolled map; its width is 72, its top the upper end of the joint.
+        Planes of the joint's height.
     abnormal, no_tissue : str
-        SVG paths of the unrolled map, one unit per sector and plane.
+        SVG paths of the unrolled map: 72 units wide, one per sector, and `MAP_HEIGHT`
+        high; its top is the upper end of the joint.
     ring : tuple of RingSector
         As on an axial picture: posterior down, the patient's right on the left.
     counted : str
@@ -114,11 +116,13 @@ def _shares(sector_map: NDArray[np.int8]) -> list[float | None]:
 
 def _cells(chosen: NDArray[np.bool_]) -> str:
     """Draw the chosen cells, neighbors in a row as one box."""
+    high = MAP_HEIGHT / len(chosen)
     boxes = []
     for row, cells in enumerate(chosen):
         edges = np.flatnonzero(np.diff(np.concatenate([[0], cells, [0]]).astype(int)))
         for start, stop in edges.reshape(-1, 2).tolist():
-            boxes.append(f"M{start},{row}h{stop - start}v1h{start - stop}z")
+            wide = stop - start
+            boxes.append(f"M{start},{row * high:.3f}h{wide}v{high:.3f}h{-wide}z")
     return "".join(boxes)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -308,9 +309,9 @@ def study(description: str = "SAG STIR") -> Study:
         subject="subj-9f3a61",
         date="2024-05-17",
         series=(
-            _series(STIR_UID, description, Sequence.T2_FS, sagittal_geometry()),
-            _series(T2_UID, "SAG T2", Sequence.T2, sagittal_geometry()),
-            _series(AXIAL_UID, "AX T2 FS", Sequence.T2_FS, axial_geometry()),
+            _series(STIR_UID, description, Sequence.T2_FS),
+            _series(T2_UID, "SAG T2", Sequence.T2),
+            _series(AXIAL_UID, "AX T2 FS", Sequence.T2_FS),
         ),
         rejected=(
             RejectedSeries(
@@ -340,24 +341,28 @@ def axial_geometry() -> VolumeGeometry:
     return VolumeGeometry.centered(
         center_lps_mm=(MID_X_MM, 20.0, -18.0),
         axes=(normal, down, (1.0, 0.0, 0.0)),
-        spacing_mm=(4.0, 0.8, 0.8),
-        shape=(24, 200, 200),
+        spacing_mm=(4.0, 1.0, 1.0),
+        shape=(24, 130, 130),
     )
 
 
-def _series(
-    uid: str, description: str, sequence: Sequence, geometry: VolumeGeometry
-) -> Series:
+def _series(uid: str, description: str, sequence: Sequence) -> Series:
     plane = Plane.AXIAL if uid == AXIAL_UID else Plane.SAGITTAL
-    volume = Volume(geometry=geometry, voxels=_phantom(geometry, sequence))
     return Series(
         uid=uid,
         description=description,
         sequence=sequence,
         plane=plane,
-        stacks=(Stack(volume=volume, slice_thickness_mm=4.0),),
+        stacks=(Stack(volume=_acquired(uid), slice_thickness_mm=4.0),),
         evidence=("Inversion time 150 ms.", "Fluid is bright, fat is dark."),
     )
+
+
+@cache
+def _acquired(uid: str) -> Volume:
+    geometry = axial_geometry() if uid == AXIAL_UID else sagittal_geometry()
+    sequence = Sequence.T2 if uid == T2_UID else Sequence.T2_FS
+    return Volume(geometry=geometry, voxels=_phantom(geometry, sequence))
 
 
 def _phantom(geometry: VolumeGeometry, sequence: Sequence) -> NDArray[np.float32]:
