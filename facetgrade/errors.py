@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class FacetGradeError(Exception):
     """Base of all errors caused by input; the message is one sentence for the user."""
@@ -21,3 +23,12 @@ class ModelError(FacetGradeError):
 
 class OutputError(FacetGradeError):
     """The output folder cannot be used."""
+
+
+class AnatomyError(FacetGradeError):
+    """Files of an anatomy source of the simulator are missing or unusable."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"anatomy source {path}: {reason}")

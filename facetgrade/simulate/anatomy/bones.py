@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,8 +96,8 @@ def sample_bone(bone: PosedBone, grid: VolumeGeometry) -> SampledBone | None:
     shape = tuple(s.stop - s.start for s in box)
     offset = matrix[:3, :3] @ start + matrix[:3, 3]
 
-    def take(values: NDArray[np.generic], order: int, outside: float) -> NDArray:  # type: ignore[type-arg]
-        return ndimage.affine_transform(
+    def take(values: NDArray[Any], order: int, outside: float) -> NDArray[Any]:
+        sampled: NDArray[Any] = ndimage.affine_transform(
             values,
             matrix[:3, :3],
             offset=offset,
@@ -105,6 +106,7 @@ def sample_bone(bone: PosedBone, grid: VolumeGeometry) -> SampledBone | None:
             cval=outside,
             output=values.dtype,
         )
+        return sampled
 
     code = vertebra_code(template.name)
     if bone.segments is None:

@@ -39,7 +39,7 @@ from facetgrade.simulate.anatomy.torso import (
 )
 from facetgrade.simulate.scene import Scene, SceneGrid, Tissue, VertebraTruth
 
-SOURCES = ("parametric",)
+SOURCES = ("parametric", "mean-shape")
 _COLUMN_MARGIN_MM = (26.0, 30.0, 30.0)  # left/right, front/back, up/down of joints
 
 
@@ -88,8 +88,6 @@ def build_scene(
     """
     if source not in SOURCES:
         raise ValueError(f"source must be one of {SOURCES}, got {source!r}")
-    if source != "parametric" and data_folder is None:
-        raise ValueError(f"source {source!r} needs data_folder")
     patient = _draw_patient(settings, source, rng, data_folder)
     body = _paint(patient, _body_grid(patient, settings))
     column = _paint(patient, _column_grid(patient, settings))

@@ -184,7 +184,8 @@ def _rows_between(space: SpineSpace, start: float, stop: float) -> Box | None:
     """Return the block of slices and rows whose `along` lies in a range."""
     inside = (space.along[:, :, 0] >= start) & (space.along[:, :, 0] <= stop)
     inside &= np.abs(space.back[:, :, 0]) < 60.0
-    slices, rows = inside.any(axis=1).nonzero()[0], inside.any(axis=0).nonzero()[0]
+    slices = np.flatnonzero(inside.any(axis=1))
+    rows = np.flatnonzero(inside.any(axis=0))
     if slices.size == 0 or rows.size == 0:
         return None
     return (

@@ -55,10 +55,11 @@ class SpineCurve:
         row = (y - coarse_y[0]) / 3.0
         column = (z - coarse_z[0]) / 3.0
         at = np.stack(np.meshgrid(column, row, indexing="ij"))
-        return tuple(  # type: ignore[return-value]
-            map_coordinates(f, at, order=1, mode="nearest", output=np.float32)
+        fine = [
+            np.asarray(map_coordinates(f, at, order=1, mode="nearest"), np.float32)
             for f in (along, back)
-        )
+        ]
+        return fine[0], fine[1]
 
     def _locate_coarse(
         self, y: NDArray[np.float64], z: NDArray[np.float64]
@@ -79,7 +80,9 @@ class SpineCurve:
 
     def at(self, along_mm: ArrayLike, column: int) -> NDArray[np.float64]:
         """Interpolate coordinate `column` of the points at distances along."""
-        return np.interp(np.asarray(along_mm), self.along, self.points[:, column])
+        return np.asarray(
+            np.interp(np.asarray(along_mm), self.along, self.points[:, column])
+        )
 
 
 def curve_through(

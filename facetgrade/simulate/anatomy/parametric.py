@@ -107,15 +107,13 @@ def build_vertebra(
     spacing_mm : float
         Voxel size of the template.
     """
-    canvas = _Canvas(_vertebra_grid(size, inferior, spacing_mm))
-    canvas.add(Structure.VERTEBRAL_BODY, lambda axes: body(axes, size, style), None)
-    for side in Side:
-        _add_side(canvas, size, side, superior.get(side), inferior[side])
-    _add_spinous(canvas, size)
-    distance, parts = canvas.finish()
+    geometry = vertebra_grid(size, inferior, spacing_mm)
+    distance, parts = assemble(
+        geometry, size, superior=superior, inferior=inferior, style=style
+    )
     return VertebraTemplate(
         name=name,
-        geometry=canvas.geometry,
+        geometry=geometry,
         distance_mm=distance,
         parts=parts,
         superior={s: j.site for s, j in superior.items()},
@@ -123,6 +121,31 @@ def build_vertebra(
         upper=endplate(size, 1),
         lower=endplate(size, -1),
     )
+
+
+def assemble(
+    geometry: VolumeGeometry,
+    size: Proportions,
+    *,
+    superior: Mapping[Side, JointShape],
+    inferior: Mapping[Side, JointShape],
+    style: BodyStyle,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Join the solids of a vertebra on a grid in its own frame.
+
+    Returns
+    -------
+    distance_mm : (K, J, I) float32 ndarray
+        Signed distance, cut at `FAR_MM`.
+    parts : (K, J, I) uint8 ndarray
+        `Structure` of the nearest solid, also outside the bone.
+    """
+    canvas = _Canvas(geometry)
+    canvas.add(Structure.VERTEBRAL_BODY, lambda axes: body(axes, size, style), None)
+    for side in Side:
+        _add_side(canvas, size, side, superior.get(side), inferior[side])
+    _add_spinous(canvas, size)
+    return canvas.finish()
 
 
 def endplate(size: Proportions, sign: int) -> Endplate:
@@ -215,7 +238,7 @@ def _around(*points_mm: object, margin_mm: float) -> NDArray[np.float64]:
     return np.stack([points.min(axis=0) - margin_mm, points.max(axis=0) + margin_mm])
 
 
-def _vertebra_grid(
+def vertebra_grid(
     size: Proportions, inferior: Mapping[Side, JointShape], spacing_mm: float
 ) -> VolumeGeometry:
     """Return a grid that holds the whole vertebra."""

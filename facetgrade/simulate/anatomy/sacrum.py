@@ -169,7 +169,7 @@ def _coordinates(axes: Axes, curve: SpineCurve, shape: SacralShape) -> _Field:
 
     def spread(values: NDArray[np.float64], first: float) -> Field:
         table = np.concatenate([[first], values])
-        return np.interp(along, stations, table).astype(np.float32)[:, :, None]
+        return np.asarray(np.interp(along, stations, table), np.float32)[:, :, None]
 
     return _Field(
         x=x,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from facetgrade.anatomy import Side
 from facetgrade.simulate.anatomy.bones import PosedBone
+from facetgrade.simulate.anatomy.measured import MeasuredVertebra, fit_vertebra
 from facetgrade.simulate.anatomy.parametric import (
     BodyStyle,
     JointShape,
@@ -19,6 +21,8 @@ from facetgrade.simulate.anatomy.posture import Interspace, Pose, localize_site
 from facetgrade.simulate.anatomy.proportions import MOBILE
 from facetgrade.simulate.anatomy.sacrum import SacralShape, build_sacrum
 from facetgrade.simulate.anatomy.settings import AnatomySettings
+from facetgrade.simulate.anatomy.sources import load_vertebrae
+from facetgrade.simulate.anatomy.template import VertebraTemplate
 
 
 def build_bones(
@@ -53,22 +57,66 @@ def build_bones(
     """
     style = draw_body_style(rng)
     spacing = float(np.clip(1.7 * settings.column_spacing_mm, 0.8, 1.6))
+    if source == "parametric":
+        templates = _parametric(person, style, spacing)
+    else:
+        if data_folder is None:
+            raise ValueError(f"source {source!r} needs data_folder")
+        real = load_vertebrae(source, data_folder)
+        deform = settings.deformation_mm.draw(rng)
+        templates = _measured(person, real, rng, deform, spacing)
     bones = {
-        name: PosedBone(
-            template=build_vertebra(
-                name,
-                person.sizes[name],
-                superior=_joints_above(person, name),
-                inferior=_joints_below(person, name),
-                style=style,
-                spacing_mm=spacing,
-            ),
-            pose=person.poses[name],
-        )
-        for name in MOBILE
+        name: PosedBone(template=template, pose=person.poses[name])
+        for name, template in templates.items()
     }
     bones["S1"] = _sacrum(person, rng, style, spacing)
     return bones, style
+
+
+def _parametric(
+    person: Person, style: BodyStyle, spacing_mm: float
+) -> dict[str, VertebraTemplate]:
+    """Build the mobile vertebrae from solids."""
+    return {
+        name: build_vertebra(
+            name,
+            person.sizes[name],
+            superior=_joints_above(person, name),
+            inferior=_joints_below(person, name),
+            style=style,
+            spacing_mm=spacing_mm,
+        )
+        for name in MOBILE
+    }
+
+
+def _measured(
+    person: Person,
+    real: Mapping[str, MeasuredVertebra],
+    rng: np.random.Generator,
+    deformation_mm: float,
+    spacing_mm: float,
+) -> dict[str, VertebraTemplate]:
+    """Fit real vertebrae to the person; missing levels come from the nearest one."""
+    return {
+        name: fit_vertebra(
+            real[_nearest(name, real)],
+            name,
+            person.sizes[name],
+            superior=_joints_above(person, name),
+            inferior=_joints_below(person, name),
+            deformation_mm=deformation_mm,
+            spacing_mm=spacing_mm,
+            rng=rng,
+        )
+        for name in MOBILE
+    }
+
+
+def _nearest(name: str, real: Mapping[str, MeasuredVertebra]) -> str:
+    """Return the level of a source that is nearest to a wanted level."""
+    wanted = MOBILE.index(name)
+    return min(real, key=lambda other: abs(MOBILE.index(other) - wanted))
 
 
 def _sacrum(

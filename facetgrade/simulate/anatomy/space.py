@@ -96,7 +96,7 @@ def tabulate_spine(person: Person) -> SpineTable:
     discs = {space.upper: space.pose.center_lps_mm for space in person.interspaces}
     for name in MOBILE:
         size = person.sizes[name]
-        row = (
+        row: tuple[float, ...] = (
             (size.width_upper + size.width_lower) / 4.0,
             size.depth / 2.0,
             size.canal_width / 2.0,
@@ -129,7 +129,7 @@ def tabulate_spine(person: Person) -> SpineTable:
 def _sacral_rows(person: Person) -> list[tuple[float, ...]]:
     """Return the sizes at the middles of S1 to S5."""
     size = person.sizes["S1"]
-    rows = []
+    rows: list[tuple[float, ...]] = []
     for width, depth in zip(BODY_WIDTH, BODY_DEPTH, strict=True):
         half_width = width * size.width_upper / 2.0
         half_depth = depth * size.depth_upper / 2.0

@@ -89,14 +89,16 @@ def _tips(table: SpineTable, z: Field) -> Field:
     bins = np.arange(z.min() - 20.0, z.max() + 21.0, 2.0)
     nearest = np.abs(heights[:, None] - bins[None]).argmin(axis=0)
     smooth = gaussian_filter1d(y[nearest], 10.0, mode="nearest")
-    return np.interp(z, bins, smooth).astype(np.float32)
+    return np.asarray(np.interp(z, bins, smooth), np.float32)
 
 
 def _back_surface(space: SpineSpace, style: TorsoStyle) -> Field:
     """Return y of the skin of the back, (S, 1, C)."""
     tips = _tips(space.table, space.z)
     curve = space.table.curve
-    flat = float(np.percentile(_tips(space.table, curve.points[::-1, 2:3, None]), 75))
+    flat = float(
+        np.percentile(_tips(space.table, curve.points[:, 2].astype(np.float32)), 75)
+    )
     level = style.flatness * flat + (1.0 - style.flatness) * tips
     level = np.maximum(level + style.subcutaneous_mm, tips + 6.0)
     beside = np.abs(space.x - space.curve_at_height(0)) / style.half_width_mm
