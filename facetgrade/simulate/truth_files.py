@@ -21,7 +21,12 @@ from facetgrade.simulate.truth import (
     measure_truth,
     truth_joint_masks,
 )
-from facetgrade.simulate.vendors import AcquiredSeries, Examination
+from facetgrade.simulate.vendors import (
+    AcquiredSeries,
+    Examination,
+    Habit,
+    written_uid,
+)
 
 TRUTH_VERSION = 1
 LESION_LABELS = {lesion: 1 + index for index, lesion in enumerate(Lesion)}
@@ -52,19 +57,22 @@ def write_truth(
         Measurement and rules that define the true grade.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    habit = examination.habit
     joints = []
     for joint, frame in sorted(scene.joints.items()):
         extents, result = measure_truth(scene, joint, grade)
         entry = _joint_entry(joint, frame, extents, result)
-        entry["covered"] = {s.uid: _covered(frame, s) for s in series}
+        entry["covered"] = {
+            written_uid(s.uid, habit): _covered(frame, s) for s in series
+        }
         entry["masks"] = _write_masks(folder, scene, joint)
         joints.append(entry)
     truth = {
         "version": TRUTH_VERSION,
-        "study_uid": examination.study_uid,
+        "study_uid": written_uid(examination.study_uid, habit),
         "patient_id": examination.patient.patient_id,
         "study_date": examination.study_date.isoformat(),
-        "habit": examination.habit.value,
+        "habit": habit.value,
         "transfer_syntax": examination.transfer_syntax,
         "provenance": dict(scene.provenance),
         "lesion_labels": {k.value: v for k, v in LESION_LABELS.items()},
@@ -79,7 +87,7 @@ def write_truth(
             for vertebra in scene.vertebrae
         ],
         "joints": joints,
-        "series": [_series_entry(s) for s in series],
+        "series": [_series_entry(s, habit) for s in series],
     }
     text = json.dumps(truth, indent=1)
     (folder / "truth.json").write_text(text + "\n", encoding="utf-8")
@@ -115,12 +123,12 @@ def _joint_entry(
     }
 
 
-def _series_entry(series: AcquiredSeries) -> dict[str, Any]:
+def _series_entry(series: AcquiredSeries, habit: Habit) -> dict[str, Any]:
     """Describe one series: protocol and the grid of every block."""
     protocol = series.protocol
     return {
         "number": series.number,
-        "series_uid": series.uid,
+        "series_uid": written_uid(series.uid, habit),
         "protocol": protocol.name,
         "sequence": protocol.sequence.value,
         "plane": protocol.plane.value,

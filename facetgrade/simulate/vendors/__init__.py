@@ -8,7 +8,7 @@ from facetgrade.simulate.vendors.records import (
     draw_patient,
     new_uid,
 )
-from facetgrade.simulate.vendors.write import write_series
+from facetgrade.simulate.vendors.write import write_series, written_uid
 
 __all__ = [
     "AcquiredSeries",
@@ -18,4 +18,5 @@ __all__ = [
     "draw_patient",
     "new_uid",
     "write_series",
+    "written_uid",
 ]

@@ -22,7 +22,7 @@ MACHINES: dict[Habit, tuple[str, str, str]] = {
     Habit.ENHANCED: ("Philips Medical Systems", "Simulated Ingenia", "5.4.1"),
     Habit.STRIPPED: ("", "", ""),
 }
-_GYROMAGNETIC_MHZ_PER_T = 42.577
+MHZ_PER_T = 42.577
 
 
 def classic_datasets(
@@ -165,7 +165,7 @@ def _add_timing(dataset: Dataset, series: AcquiredSeries, texts: SeriesTexts) ->
     if protocol.ti_ms:
         dataset.InversionTime = protocol.ti_ms
     dataset.NumberOfAverages = 2
-    dataset.ImagingFrequency = round(protocol.field_t * _GYROMAGNETIC_MHZ_PER_T, 4)
+    dataset.ImagingFrequency = round(protocol.field_t * MHZ_PER_T, 4)
     dataset.ImagedNucleus = "1H"
     dataset.EchoNumbers = 1
     dataset.SpacingBetweenSlices = round(float(protocol.spacing_mm[0]), 4)

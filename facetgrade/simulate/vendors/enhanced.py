@@ -11,6 +11,7 @@ from pydicom.uid import EnhancedMRImageStorage
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.simulate.protocols import FatSuppression
 from facetgrade.simulate.vendors.classic import (
+    MHZ_PER_T,
     header,
     orientation,
     position,
@@ -46,7 +47,7 @@ _SEQUENCE_VALUES: dict[str, Any] = {
     "MRAcquisitionType": "2D",
     "EchoPulseSequence": "SPIN",
     "MultipleSpinEcho": "YES",
-    "MultiplanarExcitation": "NO",
+    "MultiPlanarExcitation": "NO",
     "PhaseContrast": "NO",
     "TimeOfFlightContrast": "NO",
     "SteadyStatePulseSequence": "NONE",
@@ -88,7 +89,8 @@ def enhanced_dataset(
     _add_sequence(dataset, series)
     _add_dimensions(dataset, f"{series.uid}.2")
     stored = store_pixels(series, examination.habit)
-    slopes = stored.slope * rng.uniform(1.0, 1.4, len(stored.frames))
+    factors = rng.uniform(1.0, 1.4, len(stored.frames))
+    slopes = np.round(stored.slope * factors, 6)
     rescaled = np.rint(stored.frames * (stored.slope / slopes)[:, None, None])
     places = [
         (volume.geometry, stack, index)
@@ -98,7 +100,13 @@ def enhanced_dataset(
     dataset.NumberOfFrames = len(places)
     dataset.SharedFunctionalGroupsSequence = [_shared_groups(series)]
     dataset.PerFrameFunctionalGroupsSequence = [
-        _frame_groups(geometry, stack, index, slope=float(slope))
+        _frame_groups(
+            geometry,
+            stack,
+            index,
+            slope=float(slope),
+            acquired=dataset.AcquisitionDateTime,
+        )
         for (geometry, stack, index), slope in zip(places, slopes, strict=True)
     ]
     set_instance_uid(dataset, f"{series.uid}.1")
@@ -136,10 +144,12 @@ def _contrast(series: AcquiredSeries) -> str:
 def _contrast_agent() -> Dataset:
     """Name the agent and its way."""
     agent = _item(
-        CodeValue="C-B03B8", CodingSchemeDesignator="SRT", CodeMeaning="Gadobutrol"
+        CodeValue="407976008", CodingSchemeDesignator="SCT", CodeMeaning="Gadobutrol"
     )
     route = _item(
-        CodeValue="47625008", CodingSchemeDesignator="SCT", CodeMeaning="Intravenous"
+        CodeValue="47625008",
+        CodingSchemeDesignator="SCT",
+        CodeMeaning="Intravenous route",
     )
     agent.ContrastBolusAgentNumber = 1
     agent.ContrastBolusAdministrationRouteSequence = [route]
@@ -180,6 +190,7 @@ def _shared_groups(series: AcquiredSeries) -> Dataset:
         MRTimingAndRelatedParametersSequence=[_timing(series)],
         MREchoSequence=[_item(EffectiveEchoTime=protocol.te_ms)],
         MRModifierSequence=[_modifier(series)],
+        MRImagingModifierSequence=[_imaging_modifier(series)],
         MRFOVGeometrySequence=[_field_of_view(series)],
         MRImageFrameTypeSequence=[frame_type],
         MRAveragesSequence=[_item(NumberOfAverages=2)],
@@ -229,6 +240,17 @@ def _modifier(series: AcquiredSeries) -> Dataset:
     return modifier
 
 
+def _imaging_modifier(series: AcquiredSeries) -> Dataset:
+    """Write MR Imaging Modifier: frequency and bandwidth."""
+    return _item(
+        MagnetizationTransfer="NONE",
+        BloodSignalNulling="NO",
+        Tagging="NONE",
+        TransmitterFrequency=round(series.protocol.field_t * MHZ_PER_T, 4),
+        PixelBandwidth=220.0,
+    )
+
+
 def _field_of_view(series: AcquiredSeries) -> Dataset:
     """Write MR FOV/Geometry: phase direction and encoded lines."""
     kept, matrix = series.imperfections.kept_phase, series.protocol.matrix
@@ -271,7 +293,7 @@ def _coils() -> tuple[Dataset, Dataset]:
 
 
 def _frame_groups(
-    geometry: VolumeGeometry, stack: int, index: int, *, slope: float
+    geometry: VolumeGeometry, stack: int, index: int, *, slope: float, acquired: str
 ) -> Dataset:
     """Write place, orientation and rescale of one frame."""
     content = _item(
@@ -279,6 +301,9 @@ def _frame_groups(
         InStackPositionNumber=index + 1,
         DimensionIndexValues=[stack + 1, index + 1],
         FrameAcquisitionNumber=1,
+        FrameReferenceDateTime=acquired,
+        FrameAcquisitionDateTime=acquired,
+        FrameAcquisitionDuration=180000.0,
         TemporalPositionIndex=1,
     )
     transformation = _item(RescaleIntercept=0, RescaleSlope=slope, RescaleType="US")

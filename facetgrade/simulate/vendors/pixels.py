@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import (
     UID,
     ExplicitVRLittleEndian,
@@ -92,5 +93,25 @@ def add_pixels(
     dataset.PixelRepresentation = int(signed)
     dataset.add_new("PixelData", "OW", np.ascontiguousarray(frames).tobytes())
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    if transfer_syntax != "explicit":
+    if transfer_syntax == "jpeg-2000":
+        _compress_jpeg_2000(dataset, frames)
+    elif transfer_syntax != "explicit":
         dataset.compress(SYNTAXES[transfer_syntax], frames, generate_instance_uid=False)
+
+
+def _compress_jpeg_2000(
+    dataset: Dataset, frames: NDArray[np.uint16] | NDArray[np.int16]
+) -> None:
+    """Compress with OpenJPEG itself; pydicom would need one more package for it."""
+    from openjpeg.utils import encode_array
+
+    stacked = frames if frames.ndim == 3 else frames[None]
+    encoded = [
+        encode_array(
+            frame, bits_stored=dataset.BitsStored, photometric_interpretation=2
+        )
+        for frame in stacked
+    ]
+    dataset.add_new("PixelData", "OB", encapsulate(encoded))
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = JPEG2000Lossless

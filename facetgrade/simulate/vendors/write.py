@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,11 @@ from pydicom.dataset import Dataset
 from facetgrade.simulate.vendors.classic import classic_datasets
 from facetgrade.simulate.vendors.enhanced import enhanced_dataset
 from facetgrade.simulate.vendors.records import AcquiredSeries, Examination, Habit
-from facetgrade.simulate.vendors.stripped import own_frame_of_reference, strip_header
+from facetgrade.simulate.vendors.stripped import (
+    illegal_uid,
+    own_frame_of_reference,
+    strip_header,
+)
 
 
 def write_series(
@@ -47,10 +52,23 @@ def write_series(
         path = folder / _file_name(examination.habit, series.number, number)
         path.parent.mkdir(exist_ok=True)
         if examination.habit is Habit.STRIPPED:
-            strip_header(dataset, own_frame_of_reference(series.uid))
-        _save(dataset, path)
+            _save_stripped(dataset, path, series.uid)
+        else:
+            dataset.save_as(path, enforce_file_format=True)
         written.append(path)
     return written
+
+
+def written_uid(uid: str, habit: Habit) -> str:
+    """Return the UID as it stands in the files of a habit."""
+    return illegal_uid(uid) if habit is Habit.STRIPPED else uid
+
+
+def _save_stripped(dataset: Dataset, path: Path, series_uid: str) -> None:
+    """Strip a data set and write it with its illegal values."""
+    with _illegal_values_allowed():
+        strip_header(dataset, own_frame_of_reference(series_uid))
+        dataset.save_as(path, enforce_file_format=True)
 
 
 def _datasets(
@@ -76,13 +94,14 @@ def _file_name(habit: Habit, series: int, number: int) -> str:
     return f"{series}/{(number * 37) % 997}.dcm"
 
 
-def _save(dataset: Dataset, path: Path) -> None:
-    """Write a file; stripped headers hold values that pydicom warns about."""
+@contextmanager
+def _illegal_values_allowed() -> Iterator[None]:
+    """Let stripped headers hold UIDs that pydicom warns about."""
     mode = config.settings.writing_validation_mode
     config.settings.writing_validation_mode = config.IGNORE
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset.save_as(path, enforce_file_format=True)
+            yield
     finally:
         config.settings.writing_validation_mode = mode
