@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from facetgrade.anatomy import FacetJoint, Lesion, Structure
 from facetgrade.findings import Extents, JointMasks, SequenceGrade
-from facetgrade.geometry import VolumeGeometry, resample
+from facetgrade.geometry import VolumeGeometry, covered, resample
 from facetgrade.grade.measure import measure_extents
 from facetgrade.grade.rules import apply_rules
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.simulate.scene import Scene, SceneGrid
 from facetgrade.study import Sequence
+
+Value = TypeVar("Value", bound=np.generic)
 
 FINE_SPACING_MM = (0.8, 0.4, 0.4)
 FINE_SHAPE = (56, 122, 122)
@@ -56,16 +59,16 @@ def truth_joint_masks(
         raise ValueError(f"joint must be one of the scene, got {joint}")
     subdivision = _subdivision(geometry, scene.column.geometry)
     fine = _subdivide(geometry, subdivision)
-    inside = _inside(fine, scene.column.geometry)
+    inside = covered(scene.column.geometry, fine)
     structures = _sample(scene, "structure", fine, inside)
     return JointMasks(
         geometry=geometry,
         structures=_majority(structures, subdivision),
         lesions={
-            lesion: _mean_fraction(scene, lesion, geometry, fine, subdivision)
+            lesion: _mean_fraction(scene, lesion, geometry, subdivision)
             for lesion in Lesion
         },
-        in_view=np.asarray(_inside(geometry, scene.body.geometry)),
+        in_view=covered(scene.body.geometry, geometry),
         sequence=sequence,
     )
 
@@ -122,22 +125,6 @@ def _subdivide(
     )
 
 
-def _inside(target: VolumeGeometry, source: VolumeGeometry) -> NDArray[np.bool_]:
-    """Tell which target voxels have their center within the source grid."""
-    affine = np.linalg.inv(source.index_to_lps) @ target.index_to_lps
-    result = np.ones(target.shape, bool)
-    steps = [np.arange(n, dtype=np.float32) for n in target.shape]
-    for axis in range(3):
-        index = (
-            affine[axis, 3]
-            + (affine[axis, 0] * steps[0])[:, None, None]
-            + (affine[axis, 1] * steps[1])[None, :, None]
-            + (affine[axis, 2] * steps[2])[None, None, :]
-        )
-        result &= (index >= -0.5) & (index <= source.shape[axis] - 0.5)
-    return result
-
-
 def _sample(
     scene: Scene, name: str, target: VolumeGeometry, inside_column: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
@@ -153,9 +140,7 @@ def _sample(
     return np.where(inside_column, labels, nearest(scene.body))
 
 
-def _blocks(
-    voxels: NDArray[np.generic], parts: tuple[int, int, int]
-) -> NDArray[np.generic]:
+def _blocks(voxels: NDArray[Value], parts: tuple[int, int, int]) -> NDArray[Value]:
     """View the parts of each voxel along axes 1, 3 and 5."""
     shape = np.asarray(voxels.shape) // np.asarray(parts)
     return voxels.reshape(shape[0], parts[0], shape[1], parts[1], shape[2], parts[2])
@@ -183,32 +168,52 @@ def _mean_fraction(
     scene: Scene,
     lesion: Lesion,
     geometry: VolumeGeometry,
-    fine: VolumeGeometry,
     parts: tuple[int, int, int],
 ) -> NDArray[np.float32]:
     """Return the mean lesion fraction of every voxel."""
+    mean = np.zeros(geometry.shape, np.float32)
     fraction = scene.column.lesions.get(lesion)
     if fraction is None:
-        return np.zeros(geometry.shape, np.float32)
-    box = _touched_box(fraction, scene.column.geometry)
-    if box is None:
-        return np.zeros(geometry.shape, np.float32)
-    cropped, source = box
-    values = np.asarray(resample(cropped, source, fine), np.float32)
-    if parts == (1, 1, 1):
-        return values
-    return np.asarray(_blocks(values, parts).mean(axis=(1, 3, 5)), np.float32)
+        return mean
+    touched = _touched_box(fraction, scene.column.geometry)
+    if touched is None:
+        return mean
+    cropped, source = touched
+    window = _overlap(source, geometry)
+    block = geometry.crop(
+        (window[0].start, window[1].start, window[2].start), mean[window].shape
+    )
+    if 0 not in block.shape:
+        samples = resample(cropped, source, _subdivide(block, parts))
+        mean[window] = _blocks(samples, parts).mean(axis=(1, 3, 5))
+    return mean
+
+
+def _overlap(
+    source: VolumeGeometry, target: VolumeGeometry
+) -> tuple[slice, slice, slice]:
+    """Return the block of target voxels that one grid can touch."""
+    ends = [(-0.5, n - 0.5) for n in source.shape]
+    corners = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3)
+    index = target.to_index(source.to_lps(corners))
+    start = np.clip(np.floor(index.min(axis=0)), 0, target.shape).astype(int)
+    stop = np.clip(np.ceil(index.max(axis=0)) + 1, start, target.shape).astype(int)
+    bounds = [slice(int(a), int(b)) for a, b in zip(start, stop, strict=True)]
+    return bounds[0], bounds[1], bounds[2]
 
 
 def _touched_box(
     fraction: NDArray[np.float32], geometry: VolumeGeometry
 ) -> tuple[NDArray[np.float32], VolumeGeometry] | None:
     """Cut the smallest block that holds the lesion, one voxel of rim included."""
-    found = ndimage.find_objects((fraction > 0).astype(np.int8))
-    if not found or found[0] is None:
+    lines = [(fraction.max(axis=axes) > 0.0) for axes in ((1, 2), (0, 2), (0, 1))]
+    touched = [np.flatnonzero(line) for line in lines]
+    if touched[0].size == 0:
         return None
-    start = [max(s.start - 1, 0) for s in found[0]]
-    stop = [min(s.stop + 1, n) for s, n in zip(found[0], fraction.shape, strict=True)]
+    start = [max(int(t[0]) - 1, 0) for t in touched]
+    stop = [
+        min(int(t[-1]) + 2, n) for t, n in zip(touched, fraction.shape, strict=True)
+    ]
     window = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
     cropped = np.ascontiguousarray(fraction[window])
     corner = (start[0], start[1], start[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,7 +20,10 @@ from facetgrade.simulate.pathology.region import (
     HALF_EXTENT_MM,
     Field,
     JointRegion,
+    copy_column,
     cut_region,
+    local_scene,
+    paste_block,
     put_region,
 )
 from facetgrade.simulate.pathology.settings import PathologySettings
@@ -32,6 +36,7 @@ from facetgrade.simulate.truth import (
     truth_joint_masks,
 )
 
+_TOLERANCE = 0.02
 _EDEMA = (Lesion.SOFT_TISSUE_EDEMA, Lesion.MARROW_EDEMA)
 
 
@@ -75,10 +80,13 @@ def add_pathology(
     unknown = [str(joint) for joint in grades if joint not in scene.joints]
     if unknown:
         raise ValueError(f"grades must name joints of the scene, got {unknown}")
+    column = copy_column(scene.column)
     streams = rng.spawn(len(grades))
     for stream, (joint, grade) in zip(streams, sorted(grades.items()), strict=True):
-        scene = _add_synovitis(scene, joint, grade, stream, settings, grade_settings)
-    return scene
+        local, window = local_scene(scene, column, joint)
+        local = _add_synovitis(local, joint, grade, stream, settings, grade_settings)
+        paste_block(column, window, local.column)
+    return replace(scene, column=column)
 
 
 def _add_synovitis(
@@ -159,8 +167,9 @@ def _sector_count(plan: JointPlan, around: Surroundings) -> int:
 def _corrected(
     plan: JointPlan, around: Surroundings, sectors: int, measured: float
 ) -> int:
-    """Change the number of sectors by what the measured fraction misses."""
-    if plan.perimeter_fraction == 0.0:
+    """Change the number of sectors if the measured fraction misses the wanted one."""
+    miss = plan.perimeter_fraction - measured
+    if plan.perimeter_fraction == 0.0 or abs(miss) <= _TOLERANCE:
         return sectors
-    miss = round((plan.perimeter_fraction - measured) * int(around.counted.sum()))
-    return int(np.clip(sectors + miss, 1, max(1, int(around.fillable.sum()))))
+    change = round(miss * int(around.counted.sum()))
+    return int(np.clip(sectors + change, 1, max(1, int(around.fillable.sum()))))

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.interpolate import BSpline
 
-from facetgrade.anatomy import Lesion
+from facetgrade.anatomy import FacetJoint, Lesion
 from facetgrade.findings import JointFrame
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.simulate.scene import Scene, SceneGrid
 
 HALF_EXTENT_MM = (21.0, 25.0, 25.0)
+_MEASURED_EXTENT_MM = (29.0, 32.0, 32.0)
 
 Field = NDArray[np.float32]
 Window = tuple[slice, slice, slice]
@@ -103,6 +104,64 @@ def cut_region(
         posterior_mm=_coordinate(geometry, frame.center_lps_mm, frame.posterior),
         lateral_mm=_coordinate(geometry, frame.center_lps_mm, frame.lateral),
     )
+
+
+def copy_column(column: SceneGrid) -> SceneGrid:
+    """Copy the column with all its labels, and a map for every lesion."""
+    shape = column.tissue.shape
+    return SceneGrid(
+        geometry=column.geometry,
+        tissue=column.tissue.copy(),
+        structure=column.structure.copy(),
+        vertebra=column.vertebra.copy(),
+        lesions={
+            lesion: column.lesions[lesion].copy()
+            if lesion in column.lesions
+            else np.zeros(shape, np.float32)
+            for lesion in Lesion
+        },
+    )
+
+
+def local_scene(
+    scene: Scene, column: SceneGrid, joint: FacetJoint
+) -> tuple[Scene, Window]:
+    """Return a scene whose column is a view of the part that one joint is measured on.
+
+    Parameters
+    ----------
+    scene : Scene
+        The whole patient.
+    column : SceneGrid
+        Column to view instead of that of the scene.
+    joint : FacetJoint
+        Joint in the middle.
+
+    Returns
+    -------
+    Scene, tuple of slice
+        The scene, and where its column lies in the whole.
+    """
+    center = scene.joints[joint].center_lps_mm
+    window = _window(column.geometry, center, _MEASURED_EXTENT_MM)
+    tissue = column.tissue[window]
+    start = (window[0].start, window[1].start, window[2].start)
+    block = SceneGrid(
+        geometry=column.geometry.crop(start, tissue.shape),
+        tissue=tissue,
+        structure=column.structure[window],
+        vertebra=column.vertebra[window],
+        lesions={lesion: f[window] for lesion, f in column.lesions.items()},
+    )
+    return replace(scene, column=block), window
+
+
+def paste_block(column: SceneGrid, window: Window, block: SceneGrid) -> None:
+    """Write a painted block into a column, in place."""
+    for name in ("tissue", "structure", "vertebra"):
+        getattr(column, name)[window] = getattr(block, name)
+    for lesion, fraction in block.lesions.items():
+        column.lesions[lesion][window] = fraction
 
 
 def put_region(scene: Scene, region: JointRegion) -> Scene:
