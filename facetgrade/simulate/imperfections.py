@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from facetgrade.simulate.protocols import FatSuppression, Protocol
 from facetgrade.simulate.scene import Scene
@@ -19,6 +20,26 @@ class FatFailure:
 
     center_lps_mm: NDArray[np.float64]
     radius_mm: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class SaturationBand:
+    """Half space in front of the spine whose signal is saturated.
+
+    Attributes
+    ----------
+    point_lps_mm, normal : (3,) float64 ndarray
+        Border plane; the normal points into the band.
+    strength : float
+        Share of the signal that is lost.
+    edge_mm : float
+        Softness of the border.
+    """
+
+    point_lps_mm: NDArray[np.float64]
+    normal: NDArray[np.float64]
+    strength: float
+    edge_mm: float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -51,6 +72,8 @@ class Imperfections:
         Strength of ghosts along the phase axis, relative.
     flow_void : float
         Relative standard deviation of the signal of flowing CSF.
+    saturation : SaturationBand or None
+        Band in front of the spine.
     """
 
     snr: float
@@ -66,6 +89,7 @@ class Imperfections:
     slice_shift_mm: float = 0.0
     ghost_amplitude: float = 0.0
     flow_void: float = 0.0
+    saturation: SaturationBand | None = None
 
 
 def draw_imperfections(
@@ -104,6 +128,26 @@ def draw_imperfections(
         slice_shift_mm=rng.uniform(*scanner.slice_shift_mm),
         ghost_amplitude=rng.uniform(*scanner.ghost_amplitude),
         flow_void=rng.uniform(*scanner.flow_void) if fluid_sensitive else 0.0,
+        saturation=_saturation(scene, scanner, rng),
+    )
+
+
+def _saturation(
+    scene: Scene, scanner: ScannerSettings, rng: np.random.Generator
+) -> SaturationBand | None:
+    """Place a band in front of the vertebral bodies, against the motion there."""
+    if rng.random() > scanner.saturation_probability:
+        return None
+    bodies = np.array([vertebra.center_lps_mm for vertebra in scene.vertebrae])
+    forward = -np.mean([vertebra.posterior for vertebra in scene.vertebrae], axis=0)
+    tilted = Rotation.from_rotvec(rng.normal(0.0, np.deg2rad(4.0), 3)).apply(forward)
+    foremost_mm = float(((bodies - bodies.mean(axis=0)) @ forward).max())
+    ahead_mm = foremost_mm + rng.uniform(*scanner.saturation_distance_mm)
+    return SaturationBand(
+        point_lps_mm=bodies.mean(axis=0) + ahead_mm * forward,
+        normal=tilted / np.linalg.norm(tilted),
+        strength=rng.uniform(0.6, 0.98),
+        edge_mm=rng.uniform(2.0, 8.0),
     )
 
 

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from facetgrade.geometry import Volume, VolumeGeometry
 from facetgrade.simulate.fields import lattice_lps_mm, smooth_noise, upsample
-from facetgrade.simulate.imperfections import Imperfections
+from facetgrade.simulate.imperfections import Imperfections, SaturationBand
 from facetgrade.simulate.scene import Scene, SceneGrid, Tissue
 from facetgrade.simulate.tissue import LesionSignal, Signals
 
@@ -64,6 +64,8 @@ def acquire(
             image[block] += weight * (fine - image[block])
     sensitivity = _sensitivity(scene, geometry, imperfections, rng)
     image *= sensitivity
+    if imperfections.saturation is not None:
+        image *= _saturation(imperfections.saturation, geometry)
     magnitude = _encode(image, geometry, signals.reference, imperfections, rng)
     magnitude /= sensitivity**imperfections.coil_correction
     magnitude *= np.float32(GAIN / signals.reference)
@@ -107,13 +109,12 @@ def _sample(
 def _crop_limits(
     grid: VolumeGeometry, geometry: VolumeGeometry, slice_thickness_mm: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find the block of the scene grid that a stack touches, never empty."""
+    """Find the block of indices that a stack touches; it may leave the grid."""
     index = grid.to_index(_corners_lps_mm(geometry))
     margin = (0.6 * slice_thickness_mm + 3.0) / grid.spacing_mm
-    last = np.array(grid.shape) - 1
-    start = np.clip(np.floor(index.min(axis=0) - margin), 0, last).astype(np.int64)
-    stop = np.clip(np.ceil(index.max(axis=0) + margin), start, last).astype(np.int64)
-    return start, stop + 1
+    start = np.floor(index.min(axis=0) - margin).astype(np.int64)
+    stop = np.ceil(index.max(axis=0) + margin).astype(np.int64) + 1
+    return start, stop
 
 
 def _corners_lps_mm(geometry: VolumeGeometry) -> NDArray[np.float64]:
@@ -131,7 +132,7 @@ def _render(
 ) -> NDArray[np.float32]:
     """Turn the labels of a block into signed signal, fat displaced and suppressed."""
     signals, imperfections, shift_lps_mm, rng = context
-    block: _Block = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))  # type: ignore[assignment]
+    block = _indices(grid.geometry, start, stop)
     tissue = grid.tissue[block]
     shape = (tissue.shape[0], tissue.shape[1], tissue.shape[2])
     geometry = grid.geometry.crop((int(start[0]), int(start[1]), int(start[2])), shape)
@@ -157,6 +158,26 @@ def _render(
     return water + np.roll(fat, tuple(steps), axis=(0, 1, 2))
 
 
+def _indices(
+    grid: VolumeGeometry, start: NDArray[np.int64], stop: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], ...] | _Block:
+    """Index a block; beyond the grid the flanks are mirrored, other ends repeated."""
+    if (start >= 0).all() and (stop <= np.array(grid.shape)).all():
+        return (
+            slice(start[0], stop[0]),
+            slice(start[1], stop[1]),
+            slice(start[2], stop[2]),
+        )
+    sideways = int(np.abs(grid.axes[:, 0]).argmax())
+    lines = []
+    for axis, count in enumerate(grid.shape):
+        index = np.arange(start[axis], stop[axis])
+        if axis == sideways:
+            index = (count - 1) - np.abs((count - 1) - np.abs(index))
+        lines.append(np.clip(index, 0, count - 1))
+    return np.ix_(*lines)
+
+
 def _add_lesion(
     water: NDArray[np.float32],
     fat: NDArray[np.float32],
@@ -165,12 +186,14 @@ def _add_lesion(
     spacing_mm: NDArray[np.float64],
 ) -> None:
     """Replace the host by the lesion, in place, by its fraction of each voxel."""
-    occupied = np.nonzero(fraction > 0.0)
-    if not occupied[0].size:
+    occupied = fraction > 0.0
+    if not occupied.any():
         return
-    box = tuple(slice(max(i.min() - 2, 0), i.max() + 3) for i in occupied)
-    share = fraction[box]
-    inside = ndimage.gaussian_filter(share, 0.8 / spacing_mm, mode="constant")
+    box = ndimage.find_objects(occupied.view(np.uint8))[0]
+    share = fraction[box] * np.float32(signal.opacity)
+    inside = ndimage.gaussian_filter(
+        fraction[box], 0.8 / spacing_mm, mode="constant", truncate=2.0
+    )
     inside = np.clip(2.0 * inside - 1.0, 0.0, 1.0)
     lesion_water = signal.rim + inside * (signal.water - signal.rim)
     water[box] += share * (lesion_water - water[box])
@@ -263,6 +286,14 @@ def _sensitivity(
     waves = np.sin(lattice * (2.0 * np.pi / rng.uniform(150.0, 400.0, 3)) + phases)
     profile *= np.exp(imperfections.bias_amplitude * waves.mean(axis=-1) * np.sqrt(6.0))
     return upsample(profile.astype(np.float32), geometry.shape)
+
+
+def _saturation(band: SaturationBand, geometry: VolumeGeometry) -> NDArray[np.float32]:
+    """Compute what a saturation band leaves of the signal."""
+    lattice = lattice_lps_mm(geometry, 6.0)
+    beyond_mm = (lattice - band.point_lps_mm) @ band.normal
+    inside = 1.0 / (1.0 + np.exp(-beyond_mm / band.edge_mm))
+    return upsample((1.0 - band.strength * inside).astype(np.float32), geometry.shape)
 
 
 def _encode(

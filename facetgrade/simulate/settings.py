@@ -65,6 +65,8 @@ class ScannerSettings(_Section):
     slice_shift_mm: Range
     ghost_amplitude: Range
     flow_void: Range
+    saturation_probability: Probability
+    saturation_distance_mm: Range
 
 
 class StudySettings(_Section):

@@ -27,12 +27,15 @@ class LesionSignal:
         Water signal of the outer millimeter (enhancing synovium).
     kept_fat : float
         Share of the host's fat that stays.
+    opacity : float
+        Share of the host that is replaced where the lesion fraction is 1.
     """
 
     water: float
     fat: float
     rim: float
     kept_fat: float = 0.0
+    opacity: float = 1.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -75,6 +78,8 @@ class SubjectTissue:
         T2 at 1.5 T of the nucleus, by `SceneGrid.vertebra`.
     lesion_t2_factor : mapping of Lesion to float
         Spread of the T2 of lesions.
+    edema_opacity : float
+        How densely edema fills its place, 0-1.
     vessel_flow : float
         Share of the blood signal that flow leaves.
     synovitis : float
@@ -87,6 +92,7 @@ class SubjectTissue:
     fat_fraction: NDArray[np.float64]
     disc_t2_ms: NDArray[np.float64]
     lesion_t2_factor: Mapping[Lesion, float]
+    edema_opacity: float
     vessel_flow: float
     synovitis: float
 
@@ -107,7 +113,8 @@ def draw_subject_tissue(rng: np.random.Generator) -> SubjectTissue:
     fat[Tissue.MUSCLE] = rng.uniform(0.02, 0.18)
     fat[Tissue.INTRAMUSCULAR_FAT] = rng.uniform(0.6, 0.9)
     age = rng.uniform(0.0, 1.0)
-    disc_t2_ms = rng.normal(190 - 120 * age, 30, len(VERTEBRAE) + 1).clip(40, 230)
+    # Nucleus T2 of Pfirrmann grades I-IV: 210, 129, 84, 51 ms (clinical.md 6.1).
+    disc_t2_ms = rng.normal(145 - 85 * age, 25, len(VERTEBRAE) + 1).clip(38, 210)
     return SubjectTissue(
         t1_factor=rng.normal(1.0, 0.06, count).clip(0.8, 1.2),
         t2_factor=rng.normal(1.0, 0.08, count).clip(0.75, 1.25),
@@ -115,6 +122,7 @@ def draw_subject_tissue(rng: np.random.Generator) -> SubjectTissue:
         fat_fraction=fat.clip(0.0, 0.95),
         disc_t2_ms=disc_t2_ms,
         lesion_t2_factor={lesion: float(rng.uniform(0.7, 1.2)) for lesion in Lesion},
+        edema_opacity=rng.uniform(0.5, 1.0),
         vessel_flow=rng.uniform(0.05, 0.4),
         synovitis=rng.uniform(0.3, 0.9),
     )
@@ -148,6 +156,7 @@ def physics_signals(protocol: Protocol, subject: SubjectTissue) -> Signals:
     fat = density * subject.fat_fraction * _fat_weight(protocol, field)
     disc_t2_ms = subject.disc_t2_ms * (1.0 if field == 0 else 0.88)
     disc = _spin_echo(protocol, t1_ms[Tissue.NUCLEUS_PULPOSUS], disc_t2_ms)
+    disc *= np.interp(subject.disc_t2_ms, [50.0, 150.0], [0.75, 1.0])  # drier discs
     return Signals(
         water=water.astype(np.float32),
         fat=fat.astype(np.float32),
@@ -248,7 +257,7 @@ def _lesion_signals(
     fat = _fat_weight(protocol, field)
     synovium = water(relaxation.INFLAMED_SYNOVIUM, Lesion.EFFUSION)
     fluid = water(relaxation.EFFUSION, Lesion.EFFUSION)
-    share = subject.synovitis
+    share, opacity = subject.synovitis, subject.edema_opacity
     inside = (1.0 - share) * fluid + share * synovium
     soft = water(relaxation.SOFT_TISSUE_EDEMA, Lesion.SOFT_TISSUE_EDEMA)
     marrow = water(relaxation.MARROW_EDEMA, Lesion.MARROW_EDEMA)
@@ -256,7 +265,7 @@ def _lesion_signals(
     cyst = water(relaxation.CYST, Lesion.CYST)
     return {
         Lesion.EFFUSION: LesionSignal(inside, 0.0, synovium),
-        Lesion.SOFT_TISSUE_EDEMA: LesionSignal(soft, 0.0, soft, kept_fat=0.1),
-        Lesion.MARROW_EDEMA: LesionSignal(marrow, marrow_fat, marrow),
+        Lesion.SOFT_TISSUE_EDEMA: LesionSignal(soft, 0.0, soft, 0.1, opacity),
+        Lesion.MARROW_EDEMA: LesionSignal(marrow, marrow_fat, marrow, 0.0, opacity),
         Lesion.CYST: LesionSignal(cyst, 0.0, synovium),
     }
