@@ -12,7 +12,7 @@ from facetgrade.localize.heatmaps import Evidence, Peak
 from facetgrade.localize.ranks import HIGHEST_RANK, SACRUM_RANK, name_of
 from facetgrade.localize.settings import LocalizeSettings
 
-USUAL_STEP_MM = 34.0
+USUAL_STEP_MM = 36.0
 STEP_SPREAD_MM = 6.5
 SHORTEST_STEP_MM, LONGEST_STEP_MM = 16.0, 80.0
 MISSED_BODY_COST = 3.0

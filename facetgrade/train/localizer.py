@@ -23,7 +23,7 @@ from facetgrade.train.localizer_cases import LocalizerDataset, make_case, write_
 from facetgrade.train.losses import class_loss, heatmap_loss
 from facetgrade.train.settings import CaseSettings, TrainSettings
 
-BODY_SPACING_MM, COLUMN_SPACING_MM = 1.5, 1.0
+BODY_SPACING_MM, COLUMN_SPACING_MM = 2.0, 1.0
 VALIDATION_PICTURES = 24
 NEAR_VOXELS = 2.5
 

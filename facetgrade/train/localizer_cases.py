@@ -19,6 +19,7 @@ from facetgrade.geometry import Volume, VolumeGeometry, resample
 from facetgrade.localize.canonical import AXES, CROP_SHAPE, normalize, to_canonical
 from facetgrade.localize.heatmaps import half_geometry
 from facetgrade.localize.ranks import rank_of
+from facetgrade.simulate.fields import smooth_noise, upsample
 from facetgrade.simulate.protocols import FatSuppression, draw_protocol
 from facetgrade.simulate.scene import Scene, Tissue
 from facetgrade.simulate.settings import SimulateSettings
@@ -224,9 +225,7 @@ def _draw_contrast(
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Give every voxel the signal and texture of its tissue, under a coil."""
-    noise = rng.standard_normal(case.tissue.shape, np.float32)
-    noise = ndimage.gaussian_filter(noise, rng.uniform(0.4, 1.6), truncate=2.0)
-    noise *= 1.0 / max(float(noise.std()), 1e-6)
+    noise = smooth_noise(case.geometry, knot_distance_mm=rng.uniform(3, 9), rng=rng)
     image = means[case.tissue] + spreads[case.tissue] * noise
     image *= _bias(case.geometry, rng)
     image[case.tissue == Tissue.AIR] *= 0.2
@@ -240,10 +239,7 @@ def _bias(geometry: VolumeGeometry, rng: np.random.Generator) -> NDArray[np.floa
     ramp = [np.linspace(-0.5, 0.5, 4) * p for p in posterior]
     falloff = ramp[0][:, None, None] + ramp[1][:, None] + ramp[2]
     coarse += rng.uniform(0, 1.6) * falloff
-    zoomed = ndimage.zoom(
-        coarse.astype(np.float32), np.array(geometry.shape) / 4, order=1
-    )
-    return np.asarray(np.exp(zoomed), np.float32)
+    return upsample(np.exp(coarse).astype(np.float32), geometry.shape)
 
 
 def _draw_stacks(

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, default_collate
 
 from facetgrade.anatomy import Lesion, Structure
+from facetgrade.config import read_settings, shipped_path
+from facetgrade.grade.settings import GradeSettings
 from facetgrade.networks import build
 from facetgrade.simulate.anatomy import build_scene
 from facetgrade.simulate.pathology import add_pathology, draw_grades
@@ -93,7 +95,9 @@ def make_segmenter_case(settings: CaseSettings, case: PlannedCase) -> None:
     chosen = sorted(
         joints[i] for i in rng.permutation(len(joints))[: settings.joints_per_scene]
     )
-    scene = add_pathology(scene, draw_grades(rng, chosen, pathology), rng, pathology)
+    grades = draw_grades(rng, chosen, pathology)
+    rules = read_settings(shipped_path("configs/grade.toml"), GradeSettings)
+    scene = add_pathology(scene, grades, rng, pathology, rules)
     for number, joint in enumerate(chosen):
         for view in range(settings.views_per_joint):
             write_view(
