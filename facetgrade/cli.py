@@ -102,6 +102,9 @@ def grade(
     Exit code 0: every study finished, 1: bug, 2: nothing could be processed or bad
     option, 3: some studies failed, 130: interrupted.
     """
+    chosen_levels = _levels(levels)
+    console = _console(out)
+
     from facetgrade.batch import BatchJob, grade_batch
     from facetgrade.batch.console import BatchConsole, print_summary
     from facetgrade.batch.grader import Grader
@@ -109,10 +112,7 @@ def grade(
     from facetgrade.pipeline import Request
     from facetgrade.stopwatch import Stopwatch
 
-    console = _console(out)
-    request = Request(
-        levels=_levels(levels), accept_assumed_levels=accept_assumed_levels
-    )
+    request = Request(levels=chosen_levels, accept_assumed_levels=accept_assumed_levels)
     settings, stopwatch = read_config(config), Stopwatch()
     grader = Grader(settings, device, stopwatch)
     job = BatchJob(
