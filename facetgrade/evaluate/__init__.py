@@ -1,1 +1,1 @@
-"""Compare grades, places and outlines with truth."""
+"""Compare grades, places and outlines with truth, and say how sure that is."""

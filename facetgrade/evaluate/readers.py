@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from facetgrade.evaluate.change import pair_rows
+from facetgrade.evaluate.page import readers_page
+from facetgrade.evaluate.provenance import made_by, made_text
+from facetgrade.evaluate.settings import EvaluateSettings
 from facetgrade.evaluate.summary import (
     Bootstrap,
     Section,
@@ -23,6 +26,48 @@ from facetgrade.evaluate.tables import (
     read_grades,
     read_predictions,
 )
+from facetgrade.report.atomic import write_json, write_text
+
+
+def compare_with_readers(
+    pred: Path, truth: Path, out: Path, settings: EvaluateSettings, *, config_name: str
+) -> Section:
+    """Compare joints.csv with readers' grades; write agreement.json and .html.
+
+    Parameters
+    ----------
+    pred, truth : Path
+        As for `evaluate_tables`.
+    out : Path
+        Folder of the two files.
+    settings : EvaluateSettings
+        Its intervals are used.
+    config_name : str
+        Name of the settings file, for the result.
+
+    Returns
+    -------
+    dict
+        What is in agreement.json.
+
+    Raises
+    ------
+    TableError
+        As `evaluate_tables`.
+    """
+    result: Section = {
+        "made": {
+            **made_by(config_name, settings.intervals, {}),
+            "predictions": pred.name,
+            "grades": truth.name,
+        },
+        **evaluate_tables(pred, truth, bootstrap=settings.intervals.bootstrap),
+    }
+    made = [*made_text(result["made"]), ("predictions", pred.name)]
+    page = readers_page(result, [*made, ("grades", truth.name)])
+    write_json(out / "agreement.json", result)
+    write_text(out / "agreement.html", page)
+    return result
 
 
 def evaluate_tables(pred: Path, truth: Path, *, bootstrap: Bootstrap) -> Section:

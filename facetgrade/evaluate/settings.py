@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -64,16 +64,56 @@ class DefinitionSettings(_Section):
     tolerance_mm: Annotated[float, Field(gt=0.0)]
     surface_tolerance_mm: Annotated[float, Field(gt=0.0)]
     floor_mm3: Annotated[float, Field(gt=0.0)]
+    min_covered: Annotated[float, Field(gt=0.0, le=1.0)]
+
+
+class GroupSettings(_Section):
+    """Held-out studies of one kind.
+
+    Attributes
+    ----------
+    name : str
+        Value of the factor "group".
+    anatomy : str
+        Anatomy source of the simulator; never one that training used.
+    overrides : mapping
+        Keys of simulate.toml that differ, by section.
+    """
+
+    name: str
+    anatomy: str
+    overrides: dict[str, Any] = Field(default_factory=dict)
 
 
 class BenchmarkSettings(_Section):
-    """Which held-out studies are simulated."""
+    """Which held-out studies are simulated.
 
-    studies: Annotated[int, Field(ge=2)]
+    Attributes
+    ----------
+    studies : int
+        Number of examinations; patients take turns through the groups.
+    seed : int
+        Patient number n is simulated with seed + n.
+    pairs : bool
+        Whether every patient has two time points.
+    levels : tuple of Level
+        Levels that are graded.
+    simulate_config : str
+        File of the simulator's settings, relative to the repository.
+    data_folder : str
+        Folder of the anatomy that is not part of facetgrade, relative to the current
+        folder.
+    groups : tuple of GroupSettings
+        At least one.
+    """
+
+    studies: Annotated[int, Field(ge=1)]
     seed: int
     pairs: bool
-    anatomy: tuple[str, ...]
     levels: tuple[Level, ...]
+    simulate_config: str
+    data_folder: str
+    groups: Annotated[tuple[GroupSettings, ...], Field(min_length=1)]
 
 
 class EvaluateSettings(_Section):

@@ -1,0 +1,194 @@
+"""Read the truth that a simulated study carries beside its images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from numpy.typing import NDArray
+
+from facetgrade.anatomy import FacetJoint, Level, Side
+from facetgrade.errors import FacetGradeError
+from facetgrade.evaluate.agreement import UNGRADABLE
+from facetgrade.findings import JointFrame
+from facetgrade.geometry import VolumeGeometry
+from facetgrade.study import Plane, Sequence
+
+TRUTH_VERSION = 1
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_MEASURES = (
+    "effusion_mm3",
+    "effusion_width_mm",
+    "soft_tissue_edema_mm3",
+    "marrow_edema_mm3",
+    "perimeter_fraction",
+)
+
+
+class TruthError(FacetGradeError):
+    """A truth folder is missing, incomplete or of another version."""
+
+    def __init__(self, folder: Path, problem: str) -> None:
+        self.folder = folder
+        super().__init__(f"{folder}: {problem}")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class JointTruth:
+    """What is true of one joint.
+
+    Attributes
+    ----------
+    frame : JointFrame
+        Position and axes.
+    grade : int
+        0-4 by the rules, on the true masks.
+    measures : mapping of str to float
+        The measures of `rows.MEASURES`.
+    covered : float
+        Largest share of the joint's surroundings within one series that shows edema.
+    lesions_path : Path
+        Label map of the lesions.
+    """
+
+    frame: JointFrame
+    grade: int
+    measures: Mapping[str, float]
+    covered: float
+    lesions_path: Path
+
+    def gradable_grade(self, *, min_covered: float) -> int:
+        """Return the grade, or `UNGRADABLE` where no series shows the joint."""
+        return self.grade if self.covered >= min_covered else UNGRADABLE
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class StudyTruth:
+    """What is true of one simulated study.
+
+    Attributes
+    ----------
+    study_uid, patient : str
+        Names in the truth file.
+    joints : mapping of FacetJoint to JointTruth
+        Every joint of the simulated patient.
+    lesion_labels : mapping of str to int
+        Label of each lesion in the label maps.
+    factors : mapping of str to str
+        How the study was acquired.
+    """
+
+    study_uid: str
+    patient: str
+    joints: Mapping[FacetJoint, JointTruth]
+    lesion_labels: Mapping[str, int]
+    factors: Mapping[str, str]
+
+    @property
+    def frames(self) -> dict[FacetJoint, JointFrame]:
+        """Position and axes of every joint."""
+        return {joint: truth.frame for joint, truth in self.joints.items()}
+
+
+def read_truth(folder: Path) -> StudyTruth:
+    """Read ``truth.json`` of a simulated study.
+
+    Parameters
+    ----------
+    folder : Path
+        The study's ``truth`` folder.
+
+    Raises
+    ------
+    TruthError
+        If the file is missing, malformed or of another version.
+    """
+    try:
+        values = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TruthError(folder, f"truth.json cannot be read ({error})") from error
+    if values.get("version") != TRUTH_VERSION:
+        raise TruthError(
+            folder, f"version is {values.get('version')}, expected {TRUTH_VERSION}"
+        )
+    series = values["series"]
+    edema = [s["series_uid"] for s in series if Sequence(s["sequence"]).shows_edema]
+    return StudyTruth(
+        study_uid=values["study_uid"],
+        patient=values["patient_id"],
+        joints={
+            FacetJoint(Level(entry["level"]), Side(entry["side"])): _joint(
+                folder, entry, edema
+            )
+            for entry in values["joints"]
+        },
+        lesion_labels=values["lesion_labels"],
+        factors=_factors(values),
+    )
+
+
+def read_labels(path: Path) -> tuple[NDArray[np.uint8], VolumeGeometry]:
+    """Read a label map and its grid in LPS.
+
+    Returns
+    -------
+    (S, R, C) uint8 ndarray, VolumeGeometry
+        Labels and where they are.
+    """
+    image = nibabel.Nifti1Image.from_filename(path)
+    labels = np.asarray(image.dataobj, dtype=np.uint8)
+    affine = _LPS_TO_RAS @ np.asarray(image.affine, np.float64)
+    return labels, VolumeGeometry(shape=labels.shape, index_to_lps=affine)
+
+
+def _joint(folder: Path, entry: Mapping[str, Any], edema: list[str]) -> JointTruth:
+    """Read one joint."""
+    measures = {name: float(entry[name]) for name in _MEASURES}
+    tissues = "soft_tissue_edema_mm3", "marrow_edema_mm3"
+    measures["edema_mm3"] = sum(measures[tissue] for tissue in tissues)
+    return JointTruth(
+        frame=JointFrame(
+            center_lps_mm=np.array(entry["center_lps_mm"], np.float64),
+            cranial=np.array(entry["cranial"], np.float64),
+            posterior=np.array(entry["posterior"], np.float64),
+            lateral=np.array(entry["lateral"], np.float64),
+        ),
+        grade=int(entry["grade"]),
+        measures=measures,
+        covered=max((float(entry["covered"][uid]) for uid in edema), default=0.0),
+        lesions_path=folder / entry["masks"]["lesions"],
+    )
+
+
+def _factors(values: Mapping[str, Any]) -> dict[str, str]:
+    """Describe the acquisition in words that group studies."""
+    series = values["series"]
+    suppressed = {
+        plane: sorted({s["fat_suppression"] for s in series if _is(s, plane)})
+        for plane in (Plane.SAGITTAL, Plane.AXIAL)
+    }
+    axial_blocks = [len(s["blocks"]) for s in series if s["plane"] == Plane.AXIAL]
+    post = any(s["sequence"] == Sequence.T1_FS_POST for s in series)
+    drawn = values["provenance"]
+    return {
+        "lumbar vertebrae": drawn.get("lumbar_type_vertebrae", "5"),
+        "transitional vertebra": drawn.get("transitional", "no"),
+        "field": f"{series[0]['field_t']:g} T",
+        "header habit": values["habit"],
+        "sagittal fat suppression": " ".join(suppressed[Plane.SAGITTAL]) or "none",
+        "axial fat suppression": " ".join(suppressed[Plane.AXIAL]) or "none",
+        "axial slices": "angled blocks"
+        if max(axial_blocks, default=1) > 1
+        else "stack",
+        "contrast agent": "yes" if post else "no",
+    }
+
+
+def _is(series: Mapping[str, Any], plane: Plane) -> bool:
+    """Tell whether a series is fat-suppressed T2 in this plane."""
+    return bool(series["sequence"] == Sequence.T2_FS and series["plane"] == plane)
