@@ -180,6 +180,51 @@ def train(
 
 
 @app.command()
+def evaluate(
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")],
+    pred: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="joints.csv to compare with --truth."),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            help="CSV with source or study_uid, level, side, reader, grade.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="Whole file like configs/evaluate.toml."),
+    ] = None,
+    studies: Annotated[
+        int | None, typer.Option(min=1, help="Studies of the benchmark.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
+    ] = "auto",
+) -> None:
+    """Compare --pred with readers' grades in --truth, or run the held-out benchmark."""
+    if (pred is None) != (truth is None):
+        raise ConfigError("give --pred and --truth together, or neither")
+    from facetgrade.config import read_settings, shipped_path
+
+    config = config or shipped_path("configs/evaluate.toml")
+    if pred and truth:
+        from facetgrade.evaluate.readers import compare_with_readers
+        from facetgrade.evaluate.settings import EvaluateSettings
+
+        settings = read_settings(config, EvaluateSettings)
+        compare_with_readers(pred, truth, out, settings, config_name=config.name)
+        typer.echo(f"agreement: {out / 'agreement.html'}")
+        return
+    from facetgrade.evaluate.benchmark import run_benchmark
+
+    run_benchmark(config, out, studies=studies, device=device, progress=_print_progress)
+    typer.echo(f"benchmark: {out / 'benchmark.html'}")
+
+
+@app.command()
 def version() -> None:
     """Print the version of facetgrade."""
     from importlib.metadata import version as installed_version
@@ -212,6 +257,10 @@ def _console(out: Path) -> Console:
     ours.handlers = [to_file, to_screen]
     ours.propagate = False
     return console
+
+
+def _print_progress(done: int, total: int, text: str) -> None:
+    typer.echo(f"[{done}/{total}] {text}")
 
 
 def _levels(text: str) -> tuple[Level, ...]:
