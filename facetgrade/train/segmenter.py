@@ -28,7 +28,7 @@ from facetgrade.train.losses import class_loss, lesion_loss
 from facetgrade.train.segmenter_cases import SegmenterDataset, acquire_view, write_view
 from facetgrade.train.settings import CaseSettings, TrainSettings
 
-BODY_SPACING_MM, COLUMN_SPACING_MM = 1.5, 0.5
+BODY_SPACING_MM, COLUMN_SPACING_MM = 2.0, 0.6
 VALIDATION_ITEMS = 32
 STRUCTURES = len(Structure)
 
@@ -88,7 +88,10 @@ def make_segmenter_case(settings: CaseSettings, case: PlannedCase) -> None:
         body_spacing_mm=BODY_SPACING_MM,
         column_spacing_mm=COLUMN_SPACING_MM,
     )
-    pathology = read_pathology_settings(settings.simulate_config)
+    # The segmenter learns masks, not grades: what is painted first is good enough.
+    pathology = read_pathology_settings(settings.simulate_config).model_copy(
+        update={"attempts": 1}
+    )
     scanner = read_scanner_settings(settings.simulate_config)
     scene = build_scene(anatomy, case.source, rng, data_folder=settings.data_folder)
     joints = sorted(scene.joints)

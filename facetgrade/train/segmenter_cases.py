@@ -27,8 +27,10 @@ from facetgrade.simulate.truth import truth_joint_masks
 from facetgrade.study import Plane
 from facetgrade.study import Sequence as Contrast
 
-REGION_MM = 64.0
+REGION_MM = 54.0
+SIDEWAYS_MM = 28.0
 MIDLINE_REACH_MM = (26.0, 42.0)
+BOTH_SIDES = np.array([-1.0, 1.0])
 CENTER_ERROR_MM = 2.5
 AXIS_ERROR_DEG = 6.0
 LARGEST_STACKS = 4
@@ -183,9 +185,11 @@ def _region(
     size_mm = np.full(3, REGION_MM)
     if protocol.plane is Plane.SAGITTAL:
         axes = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
-        reach_mm = rng.uniform(*MIDLINE_REACH_MM)
-        center[0] = middle[0] + rng.normal(0, 2)
-        size_mm[0] = 2 * reach_mm
+        limits_mm = (
+            middle[0] + rng.normal(0, 2) + BOTH_SIDES * (rng.uniform(*MIDLINE_REACH_MM))
+        )
+        low, high = np.clip(limits_mm, center[0] - SIDEWAYS_MM, center[0] + SIDEWAYS_MM)
+        center[0], size_mm[0] = (low + high) / 2, high - low
     else:
         axes = np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
         lean = np.cross(frame.lateral * np.sign(frame.lateral[0]), [0.0, 0.0, 1.0])
