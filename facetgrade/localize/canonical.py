@@ -22,6 +22,8 @@ def canonical_geometry(
 ) -> VolumeGeometry:
     """Return the localizer grid that covers all volumes, cut to a largest size.
 
+    It is never smaller than the grid of training.
+
     A side longer than `largest` is cut around the median of the volume centers, since
     the spine lies near the middle of every lumbar protocol.
     """
@@ -34,7 +36,7 @@ def canonical_geometry(
     along = np.concatenate(corners) @ AXES.T
     low, high = along.min(axis=0), along.max(axis=0)
     wanted = np.ceil((high - low) / SPACING_MM).astype(int)
-    shape = np.clip(wanted, 1, largest)
+    shape = np.clip(wanted, np.minimum(CROP_SHAPE, largest), largest)
     middle = np.where(
         wanted > shape, np.median(centers, axis=0) @ AXES.T, (low + high) / 2
     )

@@ -48,6 +48,7 @@ def find_joints(
             evidence.right, evidence.grid, min_score=settings.min_joint_score
         ),
     }
+    assigned = {side: _assign(chain, side, peaks[side]) for side in Side}
     found = []
     for number in range(len(chain.scores) - 1):
         names = f"{numbering.names[number]}-{numbering.names[number + 1]}"
@@ -56,7 +57,7 @@ def find_joints(
             continue
         cranial = _cranial(chain.centers_lps_mm, number)
         for side in Side:
-            peak = _nearest(_expected(chain, number, cranial, side), peaks[side])
+            peak = assigned[side].get(number)
             if peak is None:
                 continue
             found.append(
@@ -106,14 +107,22 @@ def _expected(
     return np.asarray(middle + BEHIND_MM * frame.posterior + BESIDE_MM * frame.lateral)
 
 
-def _nearest(expected: NDArray[np.float64], peaks: Sequence[Peak]) -> Peak | None:
-    """Return the peak that is best by score and nearness; None out of reach."""
-    best, best_value = None, 0.0
-    for peak in peaks:
-        distance_mm = float(np.linalg.norm(np.array(peak.lps_mm) - expected))
-        if distance_mm > SEARCH_MM:
-            continue
-        value = peak.score * np.exp(-((distance_mm / PRIOR_SPREAD_MM) ** 2) / 2)
-        if value > best_value:
-            best, best_value = peak, value
-    return best
+def _assign(chain: Chain, side: Side, peaks: Sequence[Peak]) -> dict[int, Peak]:
+    """Give each step its best peak by score and nearness; no peak is used twice."""
+    pairs = []
+    for number in range(len(chain.scores) - 1):
+        expected = _expected(
+            chain, number, _cranial(chain.centers_lps_mm, number), side
+        )
+        for k, peak in enumerate(peaks):
+            distance_mm = float(np.linalg.norm(np.array(peak.lps_mm) - expected))
+            if distance_mm <= SEARCH_MM:
+                near = np.exp(-((distance_mm / PRIOR_SPREAD_MM) ** 2) / 2)
+                pairs.append((float(peak.score * near), number, k))
+    chosen: dict[int, Peak] = {}
+    used: set[int] = set()
+    for _, number, k in sorted(pairs, reverse=True):
+        if number not in chosen and k not in used:
+            chosen[number] = peaks[k]
+            used.add(k)
+    return chosen

@@ -16,7 +16,8 @@ USUAL_STEP_MM = 36.0
 STEP_SPREAD_MM = 6.5
 SHORTEST_STEP_MM, LONGEST_STEP_MM = 16.0, 80.0
 MISSED_BODY_COST = 3.0
-LARGEST_TURN = 0.55
+LARGEST_SIDEWAYS = 0.55
+SMALLEST_DOWN = 0.4  # a sacral slope of 65 degrees
 VOTE_RADIUS_VOXELS = 1
 OFFSETS = range(SACRUM_RANK - 1, HIGHEST_RANK + 8)
 
@@ -154,8 +155,9 @@ def _best_path(centers: NDArray[np.float64], gains: NDArray[np.float64]) -> list
 def _step_cost(step: NDArray[np.float64]) -> float:
     """Return the cost of going from one body to the next."""
     length = float(np.linalg.norm(step))
-    sideways = float(np.hypot(step[0], 0.0)) / max(length, 1e-6)
-    if not SHORTEST_STEP_MM <= length <= LONGEST_STEP_MM or sideways > LARGEST_TURN:
+    if not SHORTEST_STEP_MM <= length <= LONGEST_STEP_MM:
+        return np.inf
+    if abs(step[0]) > LARGEST_SIDEWAYS * length or -step[2] < SMALLEST_DOWN * length:
         return np.inf
     single = ((length - USUAL_STEP_MM) / STEP_SPREAD_MM) ** 2 / 2
     double = ((length / 2 - USUAL_STEP_MM) / STEP_SPREAD_MM) ** 2 / 2

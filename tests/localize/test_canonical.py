@@ -40,7 +40,7 @@ def test_values_stay_at_their_place_whatever_the_slice_order(left_to_right):
 def test_grid_covers_the_stack_up_to_the_largest_size():
     grid = canonical_geometry([sagittal(False).geometry], largest=(8, 64, 200))
 
-    # 17 * 4.4 = 74.8 mm -> 19 slices, cut to 8; 240 mm -> 120 rows, cut to 64
+    # 74.8 mm -> 19 slices, cut to 8; 240 mm -> 120 rows, cut to 64; 200 mm fit
     assert grid.shape == (8, 64, 100)
     np.testing.assert_allclose(grid.center_lps_mm[0], 7.0, atol=1e-6)
 
