@@ -17,6 +17,7 @@ from facetgrade.geometry import VolumeGeometry
 from facetgrade.report.context import JointOutline
 from facetgrade.report.planes import (
     Cut,
+    coverage,
     native_cut,
     reformatted_cut,
     sample_image,
@@ -29,6 +30,7 @@ from facetgrade.study import Sequence as Contrast
 _OUTLINE_STEP_MM = 0.5
 _WINDOW_PERCENTILES = (1.0, 99.6)
 _WINDOW_RADIUS_MM = 45.0
+_FILLED = 0.7
 _PLANES = (Plane.AXIAL, Plane.SAGITTAL, Plane.CORONAL)
 
 
@@ -178,7 +180,9 @@ def choose_cuts(
         if same:
             first.append(same[0])
         elif stacks:
-            series, stack = _best_for(plane, stacks)
+            series, stack = _best_for(
+                plane, stacks, center_lps_mm, settings.field_of_view_mm
+            )
             first.append(reformatted_cut(series, stack, center_lps_mm, plane, **size))
     more = [cut for cut in native if not any(cut is shown for shown in first)]
     return tuple([*first, *more][: settings.max_pictures_per_joint])
@@ -307,11 +311,23 @@ def _rank(series: Series, contrast: Contrast | None) -> tuple[bool, bool]:
     return series.sequence is not contrast, not series.sequence.shows_edema
 
 
-def _best_for(plane: Plane, stacks: list[tuple[Series, Stack]]) -> tuple[Series, Stack]:
-    """Choose the stack to reformat: the first contrast's sharpest in that plane."""
+def _best_for(
+    plane: Plane,
+    stacks: list[tuple[Series, Stack]],
+    center_lps_mm: NDArray[np.float64],
+    size_mm: float,
+) -> tuple[Series, Stack]:
+    """Choose the stack to reformat: one that fills the picture, then the sharpest.
+
+    Only stacks of the first contrast are considered.
+    """
     lead = stacks[0][0].sequence
-    same = [pair for pair in stacks if pair[0].sequence is lead]
-    return min(same, key=lambda pair: sharpness_mm(pair[1], plane))
+
+    def order(pair: tuple[Series, Stack]) -> tuple[bool, float]:
+        filled = coverage(pair[1], center_lps_mm, plane, size_mm=size_mm)
+        return filled < _FILLED, sharpness_mm(pair[1], plane)
+
+    return min((pair for pair in stacks if pair[0].sequence is lead), key=order)
 
 
 def _svg_path(

@@ -22,11 +22,14 @@ from facetgrade.geometry import VolumeGeometry
 from facetgrade.report.atomic import write_bytes, write_text
 from facetgrade.study import Series, Study
 
+Block = tuple[slice, slice, slice]
 LabelsOf = Callable[[FacetJoint, JointMasks, VolumeGeometry], NDArray[np.uint8]]
 
 LABELS_PER_JOINT = 20
 LESION_OFFSET = 12
 
+_MASK_PROBABILITY = 0.5
+_OTHER_AXES = ((1, 2), (0, 2), (0, 1))
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _INDEX_TO_XYZ = np.eye(4)[[2, 1, 0, 3]]
 _SCANNER_ANATOMICAL = 1
@@ -184,29 +187,52 @@ def _label_map(
     geometry: VolumeGeometry, outcomes: Sequence[Outcome], labels_of: LabelsOf
 ) -> LabelMap | None:
     """Draw joints one by one; where two overlap the nearer center wins."""
-    voxels = np.zeros(geometry.shape, np.uint8)
-    nearest_mm2 = np.full(geometry.shape, np.inf, np.float32)
-    for outcome in outcomes:
-        if outcome.masks is None:
-            continue
-        block = _common_block(geometry, outcome.masks.geometry)
-        if block is None:
-            continue
-        cropped = _crop(geometry, block)
-        labels = labels_of(outcome.joint, outcome.masks, cropped)
-        offset_mm = (
-            cropped.voxel_centers_lps_mm() - outcome.masks.geometry.center_lps_mm
-        )
+    reached = [
+        (outcome.joint, outcome.masks, block)
+        for outcome in outcomes
+        if outcome.masks is not None
+        and (block := _common_block(geometry, outcome.masks.geometry)) is not None
+    ]
+    if not reached:
+        return None
+    union = _union([block for _, _, block in reached])
+    labels = np.zeros(_crop(geometry, union).shape, np.uint8)
+    nearest_mm2 = np.full(labels.shape, np.inf, np.float32)
+    for joint, masks, block in reached:
+        grid = _crop(geometry, block)
+        own = labels_of(joint, masks, grid)
+        offset_mm = grid.voxel_centers_lps_mm() - masks.geometry.center_lps_mm
         distance_mm2 = (offset_mm**2).sum(axis=-1)
-        wins = (labels > 0) & (distance_mm2 < nearest_mm2[block])
-        voxels[block][wins] = labels[wins]
-        nearest_mm2[block][wins] = distance_mm2[wins]
-    return LabelMap(geometry=geometry, voxels=voxels) if voxels.any() else None
+        place = _within(block, union)
+        wins = (own > 0) & (distance_mm2 < nearest_mm2[place])
+        labels[place][wins] = own[wins]
+        nearest_mm2[place][wins] = distance_mm2[wins]
+    if not labels.any():
+        return None
+    voxels = np.zeros(geometry.shape, np.uint8)
+    voxels[union] = labels
+    return LabelMap(geometry=geometry, voxels=voxels)
 
 
-def _crop(
-    geometry: VolumeGeometry, block: tuple[slice, slice, slice]
-) -> VolumeGeometry:
+def _union(blocks: Sequence[Block]) -> Block:
+    """Bound several blocks."""
+    first, second, third = (
+        slice(min(part.start for part in parts), max(part.stop for part in parts))
+        for parts in zip(*blocks, strict=True)
+    )
+    return first, second, third
+
+
+def _within(block: Block, outer: Block) -> Block:
+    """Count a block from the start of an outer one."""
+    first, second, third = (
+        slice(part.start - whole.start, part.stop - whole.start)
+        for part, whole in zip(block, outer, strict=True)
+    )
+    return first, second, third
+
+
+def _crop(geometry: VolumeGeometry, block: Block) -> VolumeGeometry:
     """Return the grid of a block."""
     slices, rows, columns = block
     return geometry.crop(
@@ -219,9 +245,7 @@ def _crop(
     )
 
 
-def _common_block(
-    geometry: VolumeGeometry, joint_grid: VolumeGeometry
-) -> tuple[slice, slice, slice] | None:
+def _common_block(geometry: VolumeGeometry, joint_grid: VolumeGeometry) -> Block | None:
     """Bound the voxels of `geometry` that the joint grid can reach."""
     ends = [(-0.5, n - 0.5) for n in joint_grid.shape]
     corners = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -251,12 +275,37 @@ def _lesion_labels(
     """Take the lesion at every voxel center, where its probability is at least 0.5."""
     labels = np.zeros(grid.shape, np.uint8)
     for lesion in Lesion:
-        probability = masks.lesions.get(lesion)
-        if probability is None or probability.max(initial=0.0) < 0.5:
+        box = _bounding_block(masks.lesions.get(lesion))
+        if box is None:
             continue
-        inside = _sample(probability, masks.geometry, grid, order=1) >= 0.5
-        labels[inside] = lesion_label(joint, lesion)
+        source = _crop(masks.geometry, box)
+        block = _common_block(grid, source)
+        if block is None:
+            continue
+        probability = masks.lesions[lesion][box]
+        sampled = _sample(probability, source, _crop(grid, block), order=1)
+        labels[block][sampled >= _MASK_PROBABILITY] = lesion_label(joint, lesion)
     return labels
+
+
+def _bounding_block(
+    probability: NDArray[np.float32] | None,
+) -> Block | None:
+    """Bound a lesion with one voxel around it; None where there is none."""
+    if probability is None:
+        return None
+    inside = probability >= _MASK_PROBABILITY
+    if not inside.any():
+        return None
+    first, second, third = (
+        slice(max(int(found[0]) - 1, 0), min(int(found[-1]) + 2, size))
+        for found, size in zip(
+            (np.flatnonzero(inside.any(axis=others)) for others in _OTHER_AXES),
+            inside.shape,
+            strict=True,
+        )
+    )
+    return first, second, third
 
 
 def _sample(
@@ -264,6 +313,8 @@ def _sample(
 ) -> NDArray[Any]:
     """Interpolate at the voxel centers of a grid, 0 outside."""
     to_source = np.linalg.inv(source.index_to_lps) @ target.index_to_lps
+    if source.shape == target.shape and np.allclose(to_source, np.eye(4), atol=1e-6):
+        return values
     result: NDArray[Any] = ndimage.affine_transform(
         values,
         to_source[:3, :3],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,13 @@ from scipy import ndimage
 from facetgrade.findings import Graded, Localization, LocatedJoint, Outcome, StudyReport
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.report.figures import Picture, display_window, encode_jpeg
-from facetgrade.report.planes import Cut, nearest_plane, sample_image, sharpness_mm
+from facetgrade.report.planes import (
+    SCREEN,
+    Cut,
+    nearest_plane,
+    sample_image,
+    sharpness_mm,
+)
 from facetgrade.report.settings import ReportSettings
 from facetgrade.study import Plane, Sequence, Series, Stack, Study
 
@@ -71,99 +78,118 @@ def draw_overview(
         Sagittal, coronal; what cannot be drawn is left out.
     """
     localization = report.localization
-    views = []
+    views: list[Overview | None] = []
     source = _sagittal_source(study)
     if source and localization.vertebrae:
         views.append(_sagittal(source, localization, settings))
     source = _coronal_source(study)
     if source and localization.joints:
         views.append(_coronal(source, report, settings))
-    return tuple(views)
+    return tuple(view for view in views if view is not None)
 
 
 def _sagittal(
     source: tuple[Series, Stack], localization: Localization, settings: ReportSettings
-) -> Overview:
+) -> Overview | None:
     """Show the slice through the middle of the vertebral bodies with their names."""
     series, stack = source
     geometry = stack.volume.geometry
     centers = np.array([v.center_lps_mm for v in localization.vertebrae])
-    middle = np.median(centers, axis=0)
-    index = int(np.clip(round(geometry.to_index(middle)[0]), 0, geometry.shape[0] - 1))
-    middle[0] += (geometry.to_lps((index, *geometry.to_index(middle)[1:])) - middle)[0]
-    y_mm = (centers[:, 1].min() - _FRONT_MM, centers[:, 1].max() + _BACK_MM)
-    z_mm = (centers[:, 2].max() + _ABOVE_MM, centers[:, 2].min() - _BELOW_MM)
-    rows, columns = (
-        round((z_mm[0] - z_mm[1]) / _PIXEL_MM),
-        round((y_mm[1] - y_mm[0]) / _PIXEL_MM),
+    index = geometry.to_index(np.median(centers, axis=0))
+    index[0] = np.clip(round(float(index[0])), 0, geometry.shape[0] - 1)
+    low, high = centers.min(axis=0), centers.max(axis=0)
+    grid = _view_grid(
+        Plane.SAGITTAL,
+        low - np.array([0.0, _FRONT_MM, _BELOW_MM]),
+        high + np.array([0.0, _BACK_MM, _ABOVE_MM]),
+        depth_mm=float(geometry.to_lps(index)[0]),
+        inside=geometry,
     )
-    grid = VolumeGeometry.from_axes(
-        origin_lps_mm=(middle[0], y_mm[0], z_mm[0]),
-        axes=((1.0, 0.0, 0.0), (0.0, 0.0, -1.0), (0.0, 1.0, 0.0)),
-        spacing_mm=(1.0, _PIXEL_MM, _PIXEL_MM),
-        shape=(1, rows, columns),
-    )
+    if grid is None:
+        return None
     cut = Cut(
         grid=grid, plane=Plane.SAGITTAL, series=series, stack=stack, slice_index=None
-    )
-    marks = tuple(
-        Mark(
-            x_mm=float(center[1] - y_mm[0]),
-            y_mm=float(z_mm[0] - center[2]),
-            text=vertebra.name,
-            kind="vertebra",
-        )
-        for vertebra, center in zip(localization.vertebrae, centers, strict=True)
     )
     picture = _picture(
         sample_image(cut),
         cut,
-        display_window(stack, middle),
-        slice_text=f"near slice {index + 1} of {geometry.shape[0]}",
+        slice_text=f"near slice {int(index[0]) + 1} of {geometry.shape[0]}",
         settings=settings,
     )
-    return Overview(picture=picture, marks=marks)
+    marks = [
+        _mark(grid, vertebra.center_lps_mm, vertebra.name, "vertebra")
+        for vertebra in localization.vertebrae
+    ]
+    return Overview(picture=picture, marks=_on_picture(marks, picture))
 
 
 def _coronal(
     source: tuple[Series, Stack], report: StudyReport, settings: ReportSettings
-) -> Overview:
+) -> Overview | None:
     """Show a coronal view bent along the joints, with every located joint."""
     series, stack = source
     joints = report.localization.joints
     centers = np.array([joint.frame.center_lps_mm for joint in joints])
-    x_mm = (centers[:, 0].mean() - _ASIDE_MM, centers[:, 0].mean() + _ASIDE_MM)
-    z_mm = (centers[:, 2].max() + _ABOVE_MM, centers[:, 2].min() - _BELOW_MM)
-    grid = VolumeGeometry.from_axes(
-        origin_lps_mm=(x_mm[0], 0.0, z_mm[0]),
-        axes=((0.0, 1.0, 0.0), (0.0, 0.0, -1.0), (1.0, 0.0, 0.0)),
-        spacing_mm=(1.0, _PIXEL_MM, _PIXEL_MM),
-        shape=(
-            1,
-            round((z_mm[0] - z_mm[1]) / _PIXEL_MM),
-            round((x_mm[1] - x_mm[0]) / _PIXEL_MM),
-        ),
+    middle = centers.mean(axis=0)
+    grid = _view_grid(
+        Plane.CORONAL,
+        np.array([middle[0] - _ASIDE_MM, 0.0, centers[:, 2].min() - _BELOW_MM]),
+        np.array([middle[0] + _ASIDE_MM, 0.0, centers[:, 2].max() + _ABOVE_MM]),
+        depth_mm=float(middle[1]),
+        inside=stack.volume.geometry,
     )
+    if grid is None:
+        return None
     cut = Cut(
         grid=grid, plane=Plane.CORONAL, series=series, stack=stack, slice_index=None
-    )
-    graded = {
-        (outcome.location.number, outcome.joint.side): outcome
-        for outcome in report.outcomes
-        if outcome.location is not None
-    }
-    marks = tuple(
-        _joint_mark(joint, graded.get((joint.number, joint.side)), x_mm[0], z_mm[0])
-        for joint in joints
     )
     picture = _picture(
         _bent_image(stack, grid, centers),
         cut,
-        display_window(stack, centers.mean(axis=0)),
         slice_text="reformatted along the joints",
         settings=settings,
     )
-    return Overview(picture=picture, marks=marks)
+    asked = {
+        (outcome.location.number, outcome.joint.side): outcome
+        for outcome in report.outcomes
+        if outcome.location is not None
+    }
+    marks = [_joint_mark(grid, j, asked.get((j.number, j.side))) for j in joints]
+    return Overview(picture=picture, marks=_on_picture(marks, picture))
+
+
+def _view_grid(
+    plane: Plane,
+    low_lps_mm: NDArray[np.float64],
+    high_lps_mm: NDArray[np.float64],
+    *,
+    depth_mm: float,
+    inside: VolumeGeometry,
+) -> VolumeGeometry | None:
+    """Lay pixels over a box of the patient, as far as a stack reaches up and down.
+
+    Returns None where the stack does not reach the box.
+    """
+    down, right = (np.asarray(axis) for axis in SCREEN[plane])
+    normal = np.cross(down, right)
+    ends = np.stack(np.meshgrid(*[(-0.5, n - 0.5) for n in inside.shape]), axis=-1)
+    corners = inside.to_lps(ends.reshape(-1, 3))
+    low, high = low_lps_mm.copy(), high_lps_mm.copy()
+    low[1:] = np.maximum(low, corners.min(axis=0))[1:]
+    high[1:] = np.minimum(high, corners.max(axis=0))[1:]
+    across = np.argmax(np.abs(normal))
+    low[across] = high[across] = depth_mm
+    rows = round(float(np.abs(down) @ (high - low)) / _PIXEL_MM)
+    columns = round(float(np.abs(right) @ (high - low)) / _PIXEL_MM)
+    if (low > high).any() or min(rows, columns) < 2:
+        return None
+    top_left = np.array([low[0], low[1], high[2]])
+    return VolumeGeometry.from_axes(
+        origin_lps_mm=top_left + 0.5 * _PIXEL_MM * (down + right),
+        axes=(normal, down, right),
+        spacing_mm=(1.0, _PIXEL_MM, _PIXEL_MM),
+        shape=(1, rows, columns),
+    )
 
 
 def _bent_image(
@@ -184,7 +210,7 @@ def _bent_image(
 
 
 def _joint_mark(
-    joint: LocatedJoint, outcome: Outcome | None, x0_mm: float, z0_mm: float
+    grid: VolumeGeometry, joint: LocatedJoint, outcome: Outcome | None
 ) -> Mark:
     """Mark a located joint with its grade, if it was asked for."""
     text, kind = "", "joint"
@@ -192,23 +218,39 @@ def _joint_mark(
         text, kind = str(outcome.best.grade), f"grade-{outcome.best.grade}"
     elif outcome is not None:
         text, kind = "\N{EN DASH}", "ungradable"
-    center = (outcome.location if outcome and outcome.location else joint).frame
-    x_mm, _, z_mm = center.center_lps_mm
+    shown = outcome.location if outcome and outcome.location else joint
+    return _mark(grid, shown.frame.center_lps_mm, text, kind)
+
+
+def _mark(
+    grid: VolumeGeometry, point_lps_mm: NDArray[np.float64], text: str, kind: str
+) -> Mark:
+    """Project a point onto a picture."""
+    _, row, column = grid.to_index(point_lps_mm)
     return Mark(
-        x_mm=float(x_mm - x0_mm), y_mm=float(z0_mm - z_mm), text=text, kind=kind
+        x_mm=float((column + 0.5) * _PIXEL_MM),
+        y_mm=float((row + 0.5) * _PIXEL_MM),
+        text=text,
+        kind=kind,
+    )
+
+
+def _on_picture(marks: Iterable[Mark], picture: Picture) -> tuple[Mark, ...]:
+    """Drop the marks that lie beside the picture."""
+    return tuple(
+        mark
+        for mark in marks
+        if 0.0 <= mark.x_mm <= picture.width_mm
+        and 0.0 <= mark.y_mm <= picture.height_mm
     )
 
 
 def _picture(
-    image: NDArray[np.float32],
-    cut: Cut,
-    window: tuple[float, float],
-    *,
-    slice_text: str,
-    settings: ReportSettings,
+    image: NDArray[np.float32], cut: Cut, *, slice_text: str, settings: ReportSettings
 ) -> Picture:
     """Encode a view of the spine."""
     _, rows, columns = cut.grid.shape
+    window = display_window(cut.stack, cut.grid.center_lps_mm)
     return Picture(
         image_uri=encode_jpeg(image, window, quality=settings.jpeg_quality),
         width_mm=columns * _PIXEL_MM,

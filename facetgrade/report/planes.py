@@ -129,6 +129,15 @@ def sharpness_mm(stack: Stack, plane: Plane) -> float:
     return float((screen * geometry.spacing_mm).sum(axis=1).max())
 
 
+def coverage(
+    stack: Stack, center_lps_mm: NDArray[np.float64], plane: Plane, *, size_mm: float
+) -> float:
+    """Measure how much of a picture around a point a stack fills, 0-1."""
+    down, right = (np.asarray(axis) for axis in SCREEN[plane])
+    grid = _picture_grid(center_lps_mm, (down, right), size_mm, size_mm / 12.0)
+    return float(stack.volume.geometry.contains(grid.voxel_centers_lps_mm()).mean())
+
+
 def sample_image(cut: Cut) -> NDArray[np.float32]:
     """Interpolate the pixels of a cut.
 
