@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from facetgrade.config import check_settings, config_values, read_toml, shipped_path
+from facetgrade.errors import ConfigError
 from facetgrade.evaluate.settings import BenchmarkSettings
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.simulate.settings import SimulateSettings
@@ -64,8 +65,10 @@ def draw_patients(settings: BenchmarkSettings) -> tuple[HeldOutPatient, ...]:
     Raises
     ------
     ConfigError
-        If an override names an unknown key or an impossible value.
+        If an override names an unknown key or an impossible value, or the data folder
+        is missing.
     """
+    _check_data(settings)
     visits = 2 if settings.pairs else 1
     path = shipped_path(settings.simulate_config)
     base = read_toml(path)
@@ -104,6 +107,16 @@ def simulate_patient(
         grade=rules,
     )
     return list(studies)
+
+
+def _check_data(settings: BenchmarkSettings) -> None:
+    """Refuse a data folder that is missing, before hours of work."""
+    needed = any(group.anatomy != NEEDS_NO_DATA for group in settings.groups)
+    if needed and not Path(settings.data_folder).is_dir():
+        raise ConfigError(
+            f"data folder {settings.data_folder} is missing; the held-out anatomy is "
+            "not part of facetgrade, set benchmark.data_folder to where it is"
+        )
 
 
 def _source(anatomy: str, data_folder: str) -> str:

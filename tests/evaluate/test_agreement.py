@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from facetgrade.evaluate.agreement import (
@@ -128,6 +128,7 @@ def test_columns_of_different_length_are_refused():
         confusion_matrix([0, 1], [0])
 
 
+@settings(deadline=None)  # the clock of a busy machine is no property
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2))
 def test_kappa_and_ac2_do_not_depend_on_who_is_called_truth(pairs):
     confusion = confusion_matrix(*zip(*pairs, strict=True))

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from facetgrade.config import read_settings, shipped_path
@@ -6,14 +8,15 @@ from facetgrade.evaluate.held_out import draw_patients
 from facetgrade.evaluate.settings import EvaluateSettings, GroupSettings
 
 SHIPPED = read_settings(shipped_path("configs/evaluate.toml"), EvaluateSettings)
+HERE = str(Path(__file__).parent)  # patients are drawn, not simulated: any folder does
 
 
 def benchmark(**changes):
-    return SHIPPED.benchmark.model_copy(update=changes)
+    return SHIPPED.benchmark.model_copy(update={"data_folder": HERE, **changes})
 
 
 def test_patients_take_turns_through_the_groups():
-    patients = draw_patients(SHIPPED.benchmark)
+    patients = draw_patients(benchmark())
     groups = [group.name for group in SHIPPED.benchmark.groups]
 
     assert [p.group for p in patients[: len(groups) + 1]] == [*groups, groups[0]]
@@ -55,7 +58,7 @@ def test_an_override_of_an_unknown_key_is_refused():
 
 
 def test_other_models_change_the_fingerprint():
-    patient = draw_patients(SHIPPED.benchmark)[0]
+    patient = draw_patients(benchmark())[0]
 
     assert patient.fingerprint({"localizer": "a"}) != patient.fingerprint(
         {"localizer": "b"}
@@ -75,8 +78,13 @@ def test_no_group_of_the_benchmark_is_drawn_like_training():
 
 
 def test_follow_up_of_the_benchmark_keeps_all_grades_equally_frequent():
-    for patient in draw_patients(SHIPPED.benchmark):
+    for patient in draw_patients(benchmark()):
         table = patient.settings.pathology.followup_transitions
         assert [sum(column) for column in zip(*table, strict=True)] == pytest.approx(
             [1.0] * 5
         )
+
+
+def test_a_missing_data_folder_is_named_before_anything_is_simulated():
+    with pytest.raises(ConfigError, match="data folder nowhere is missing"):
+        draw_patients(benchmark(data_folder="nowhere"))

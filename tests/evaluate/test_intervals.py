@@ -108,11 +108,11 @@ def test_no_rows_are_refused():
 def test_two_thousand_resamples_of_400_joints_take_seconds():
     rng = np.random.default_rng(2)
     truth, predicted = rng.integers(0, 5, (2, 400))
-    start_s = time.perf_counter()
+    start_s = time.process_time()
     cluster_bootstrap(
         [str(row // 4) for row in range(400)],
         lambda rows: agreement_statistics(truth[rows], predicted[rows]),
         seed=1,
     )
 
-    assert time.perf_counter() - start_s < 10.0
+    assert time.process_time() - start_s < 10.0
