@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,10 +42,15 @@ ConfigFile = Annotated[
 
 def main() -> None:
     """Run the command; errors of input or settings end with one line and code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A file name may hold bytes that the terminal cannot show.
+            stream.reconfigure(errors="replace")
     try:
         app()
     except FacetGradeError as error:
-        typer.secho(f"error: {error}", err=True, fg="red")
+        line = "".join(c if c.isprintable() else " " for c in str(error))
+        typer.secho(f"error: {line}", err=True, fg="red")
         sys.exit(2)
 
 
