@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,9 +48,56 @@ def smooth_noise(
     rng : Generator
         Source of the values.
     """
-    knots = rng.standard_normal(_lattice_shape(geometry, knot_distance_mm), np.float32)
-    # Linear interpolation keeps 2/3 of the variance along each axis.
-    return upsample(knots * np.float32(1.5**1.5), geometry.shape)
+    noise = SlabNoise.draw(geometry, knot_distance_mm=knot_distance_mm, rng=rng)
+    return noise.slab(slice(0, geometry.shape[0]))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SlabNoise:
+    """Smooth random field of about unit variance, interpolated slab by slab.
+
+    Attributes
+    ----------
+    knots : (A, row, column) float32 ndarray
+        Interpolated in the plane, not yet along the first axis.
+    weights : (slice, A) float32 ndarray
+        Interpolation along the first axis.
+    """
+
+    knots: NDArray[np.float32]
+    weights: NDArray[np.float32]
+
+    @classmethod
+    def draw(
+        cls,
+        geometry: VolumeGeometry,
+        *,
+        knot_distance_mm: float,
+        rng: np.random.Generator,
+    ) -> SlabNoise:
+        """Draw the knots.
+
+        Parameters
+        ----------
+        geometry : VolumeGeometry
+            Grid of the field.
+        knot_distance_mm : float
+            Distance over which values are independent.
+        rng : Generator
+            Source of the values.
+        """
+        counts = _lattice_shape(geometry, knot_distance_mm)
+        # Linear interpolation keeps 2/3 of the variance along each axis.
+        knots = rng.standard_normal(counts, np.float32) * np.float32(1.5**1.5)
+        plane = upsample(knots, (counts[0], *geometry.shape[1:]))
+        return cls(plane, _linear_weights(geometry.shape[0], counts[0]))
+
+    def slab(self, slices: slice) -> NDArray[np.float32]:
+        """Interpolate some slices, (slice, row, column) float32."""
+        weights = self.weights[slices]
+        used = np.flatnonzero(weights.any(axis=0))
+        lines = slice(used[0], used[-1] + 1)
+        return np.tensordot(weights[:, lines], self.knots[lines], axes=1)
 
 
 def lattice_lps_mm(

@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from facetgrade.geometry import Volume, VolumeGeometry
-from facetgrade.simulate.fields import lattice_lps_mm, smooth_noise, upsample
+from facetgrade.simulate.fields import lattice_lps_mm, upsample
 from facetgrade.simulate.imperfections import Imperfections, SaturationBand
+from facetgrade.simulate.rendering import RenderContext, render_block
 from facetgrade.simulate.scene import Scene, SceneGrid, Tissue
-from facetgrade.simulate.tissue import LesionSignal, Signals
+from facetgrade.simulate.tissue import Signals
 
 GAIN = 1000.0
 _BORDER_MM = 3.0
 _SPINE_DEPTH_MM = 60.0
-_TEXTURE_KNOT_MM = 4.0
 
 
 def acquire(
@@ -50,17 +50,21 @@ def acquire(
     Volume
         Magnitudes; the brightest common tissue is about 1000.
     """
-    shift_lps_mm = _fat_shift_lps_mm(geometry, imperfections)
-    context = (signals, imperfections, shift_lps_mm, rng)
-    profile = (geometry, slice_thickness_mm)
+    context = RenderContext(
+        signals=signals,
+        imperfections=imperfections,
+        fat_shift_lps_mm=_fat_shift_lps_mm(geometry, imperfections),
+        rng=rng,
+    )
     inner, block = _overlap(scene.column.geometry, geometry)
     weight = None if inner is None else _weight(scene.column.geometry, inner)
     if weight is not None and inner is not None and _covers(weight, geometry):
-        image = _sample(scene.column, inner, slice_thickness_mm, context)
+        image = _sample_column(scene.column, inner, slice_thickness_mm, context)
     else:
-        image = _sample(scene.body, *profile, context)
+        limits = _crop_limits(scene.body.geometry, geometry, slice_thickness_mm)
+        image = _sample(scene.body, geometry, slice_thickness_mm, limits, context)
         if weight is not None and inner is not None:
-            fine = _sample(scene.column, inner, slice_thickness_mm, context)
+            fine = _sample_column(scene.column, inner, slice_thickness_mm, context)
             image[block] += weight * (fine - image[block])
     sensitivity = _sensitivity(scene, geometry, imperfections, rng)
     image *= sensitivity
@@ -72,23 +76,39 @@ def acquire(
     return Volume(geometry=geometry, voxels=magnitude)
 
 
-_Context = tuple[Signals, Imperfections, NDArray[np.float64], np.random.Generator]
 _Block = tuple[slice, slice, slice]
+
+
+_Limits = tuple[NDArray[np.int64], NDArray[np.int64]]
+
+
+def _sample_column(
+    column: SceneGrid,
+    geometry: VolumeGeometry,
+    slice_thickness_mm: float,
+    context: RenderContext,
+) -> NDArray[np.float32]:
+    """Integrate the column, whose border the body grid hides."""
+    start, stop = _crop_limits(column.geometry, geometry, slice_thickness_mm)
+    shape = np.array(column.geometry.shape)
+    within = (np.clip(start, 0, shape - 1), np.clip(stop, 1, shape))
+    return _sample(column, geometry, slice_thickness_mm, within, context)
 
 
 def _sample(
     grid: SceneGrid,
     geometry: VolumeGeometry,
     slice_thickness_mm: float,
-    context: _Context,
+    limits: _Limits,
+    context: RenderContext,
 ) -> NDArray[np.float32]:
     """Integrate the signal of one scene grid over the slice profile."""
     spacing_mm = float(grid.geometry.spacing_mm.min())
     count = int(np.clip(np.ceil(1.2 * slice_thickness_mm / (1.6 * spacing_mm)), 1, 6))
     offsets = ((np.arange(count) + 0.5) / count - 0.5) * 1.2  # in thicknesses
     weights = 1.0 / (1.0 + (2.0 * np.abs(offsets)) ** 10)
-    start, stop = _crop_limits(grid.geometry, geometry, slice_thickness_mm)
-    signal = _render(grid, start, stop, context)
+    start, stop = limits
+    signal = render_block(grid, start, stop, context)
     matrix = np.linalg.inv(grid.geometry.index_to_lps) @ geometry.index_to_lps
     slices = slice_thickness_mm / geometry.spacing_mm[0]
     image = np.zeros(geometry.shape, np.float32)
@@ -108,7 +128,7 @@ def _sample(
 
 def _crop_limits(
     grid: VolumeGeometry, geometry: VolumeGeometry, slice_thickness_mm: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> _Limits:
     """Find the block of indices that a stack touches; it may leave the grid."""
     index = grid.to_index(_corners_lps_mm(geometry))
     margin = (0.6 * slice_thickness_mm + 3.0) / grid.spacing_mm
@@ -122,102 +142,6 @@ def _corners_lps_mm(geometry: VolumeGeometry) -> NDArray[np.float64]:
     ends = [(0, count - 1) for count in geometry.shape]
     corners = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(8, 3)
     return geometry.to_lps(corners)
-
-
-def _render(
-    grid: SceneGrid,
-    start: NDArray[np.int64],
-    stop: NDArray[np.int64],
-    context: _Context,
-) -> NDArray[np.float32]:
-    """Turn the labels of a block into signed signal, fat displaced and suppressed."""
-    signals, imperfections, shift_lps_mm, rng = context
-    block = _indices(grid.geometry, start, stop)
-    tissue = grid.tissue[block]
-    shape = (tissue.shape[0], tissue.shape[1], tissue.shape[2])
-    geometry = grid.geometry.crop((int(start[0]), int(start[1]), int(start[2])), shape)
-    amplitude = signals.texture.copy()
-    amplitude[Tissue.CSF] += imperfections.flow_void
-    factor = smooth_noise(geometry, knot_distance_mm=_TEXTURE_KNOT_MM, rng=rng)
-    factor *= amplitude[tissue]
-    factor += 1.0
-    water = signals.water[tissue]
-    nucleus = np.nonzero(tissue == Tissue.NUCLEUS_PULPOSUS)
-    water[nucleus] = signals.disc_water[grid.vertebra[block][nucleus]]
-    water *= factor
-    fat = signals.fat[tissue]
-    fat *= factor
-    for lesion, fraction in grid.lesions.items():
-        part = fraction[block]
-        _add_lesion(water, fat, part, signals.lesions[lesion], geometry.spacing_mm)
-    if not signals.fat.any():
-        return water
-    fat *= _fat_residual(geometry, imperfections)
-    inverse = np.linalg.inv(geometry.index_to_lps[:3, :3])
-    steps = np.rint(inverse @ shift_lps_mm).astype(int)
-    return water + np.roll(fat, tuple(steps), axis=(0, 1, 2))
-
-
-def _indices(
-    grid: VolumeGeometry, start: NDArray[np.int64], stop: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], ...] | _Block:
-    """Index a block; beyond the grid the flanks are mirrored, other ends repeated."""
-    if (start >= 0).all() and (stop <= np.array(grid.shape)).all():
-        return (
-            slice(start[0], stop[0]),
-            slice(start[1], stop[1]),
-            slice(start[2], stop[2]),
-        )
-    sideways = int(np.abs(grid.axes[:, 0]).argmax())
-    lines = []
-    for axis, count in enumerate(grid.shape):
-        index = np.arange(start[axis], stop[axis])
-        if axis == sideways:
-            index = (count - 1) - np.abs((count - 1) - np.abs(index))
-        lines.append(np.clip(index, 0, count - 1))
-    return np.ix_(*lines)
-
-
-def _add_lesion(
-    water: NDArray[np.float32],
-    fat: NDArray[np.float32],
-    fraction: NDArray[np.float32],
-    signal: LesionSignal,
-    spacing_mm: NDArray[np.float64],
-) -> None:
-    """Replace the host by the lesion, in place, by its fraction of each voxel."""
-    occupied = fraction > 0.0
-    if not occupied.any():
-        return
-    box = ndimage.find_objects(occupied.view(np.uint8))[0]
-    share = fraction[box] * np.float32(signal.opacity)
-    inside = ndimage.gaussian_filter(
-        fraction[box], 0.8 / spacing_mm, mode="constant", truncate=2.0
-    )
-    inside = np.clip(2.0 * inside - 1.0, 0.0, 1.0)
-    lesion_water = signal.rim + inside * (signal.water - signal.rim)
-    water[box] += share * (lesion_water - water[box])
-    fat[box] *= 1.0 - share * (1.0 - signal.kept_fat)
-    fat[box] += share * signal.fat
-
-
-def _fat_residual(
-    geometry: VolumeGeometry, imperfections: Imperfections
-) -> NDArray[np.float32] | np.float32:
-    """Compute the share of fat signal left at every voxel."""
-    base = imperfections.fat_residual
-    if not imperfections.fat_failures:
-        return np.float32(base)
-    lattice = lattice_lps_mm(geometry, 6.0)
-    failure = np.zeros(lattice.shape[:3])
-    for ball in imperfections.fat_failures:
-        distance = np.linalg.norm(lattice - ball.center_lps_mm, axis=-1)
-        soft = 1.0 / (
-            1.0 + np.exp((distance - ball.radius_mm) / (0.2 * ball.radius_mm))
-        )
-        failure = np.maximum(failure, soft)
-    residual = (base + (1.0 - base) * failure).astype(np.float32)
-    return upsample(residual, geometry.shape)
 
 
 def _fat_shift_lps_mm(
