@@ -11,6 +11,11 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from facetgrade.errors import IngestError
 from facetgrade.ingest.archive import SourceFile
@@ -161,6 +166,7 @@ def stored_pixels(dataset: Dataset) -> NDArray[Any]:
         raise IngestError("has no pixels; the file is cut off or not an image")
     try:
         with quiet():
+            _complete_syntax(dataset)
             pixels = dataset.pixel_array
     except Exception as error:
         # pydicom and its codecs raise whatever the damaged bytes lead to
@@ -330,6 +336,19 @@ def _read(stream: BinaryIO, *, tags: list[str] | None, **options: Any) -> Datase
     if len(dataset) == 0 and not dataset.file_meta:
         raise IngestError("is not DICOM")
     return dataset
+
+
+def _complete_syntax(dataset: Dataset) -> None:
+    """Name the transfer syntax of a file without meta information."""
+    if dataset.file_meta.get("TransferSyntaxUID"):
+        return
+    implicit, little = dataset.original_encoding
+    if not little:
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    else:
+        dataset.file_meta.TransferSyntaxUID = (
+            ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        )
 
 
 def _clear_high_bits(pixels: NDArray[Any], dataset: Dataset) -> NDArray[Any]:

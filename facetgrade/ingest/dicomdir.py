@@ -59,11 +59,15 @@ def referenced_files(path: Path) -> tuple[list[Path], list[str]]:
 
 
 def _find(root: Path, parts: tuple[str, ...]) -> Path | None:
-    """Find a listed file below the root; media change the case of names."""
-    if ".." in parts or any("/" in part for part in parts):
-        return None
-    for spelled in (parts, tuple(part.lower() for part in parts)):
-        file = root.joinpath(*spelled)
-        if file.is_file():
-            return file
-    return None
+    """Find a listed file below the root; copying changes the case of names."""
+    place = root
+    for part in parts:
+        if part in (".", "..") or "/" in part or not place.is_dir():
+            return None
+        exact = place / part
+        matches = (at for at in place.iterdir() if at.name.lower() == part.lower())
+        found = exact if exact.exists() else next(matches, None)
+        if found is None:
+            return None
+        place = found
+    return place if place.is_file() else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,18 +13,22 @@ from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+_pydicom_log = logging.getLogger("pydicom")
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Accept illegal values and keep pydicom's warnings from the user."""
-    mode = config.settings.reading_validation_mode
+    """Accept illegal values and keep pydicom's warnings, which quote values, silent."""
+    mode, level = config.settings.reading_validation_mode, _pydicom_log.level
     config.settings.reading_validation_mode = config.IGNORE
+    _pydicom_log.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         config.settings.reading_validation_mode = mode
+        _pydicom_log.setLevel(level)
 
 
 def raw(dataset: Dataset, keyword: str) -> Any:

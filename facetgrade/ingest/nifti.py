@@ -72,13 +72,13 @@ def decode_nifti(content: bytes, settings: NiftiSettings) -> Any:
     except Exception as error:
         # nibabel raises whatever a damaged header leads to
         raise IngestError("is not NIfTI or is damaged in its header") from error
-    header = image.header
+    header: Any = image.header
     if int(header["qform_code"]) == 0 and int(header["sform_code"]) == 0:
         raise IngestError(
             "does not say which way the patient lies (qform and sform codes are 0), so "
             "left and right are unknown"
         )
-    if image.ndim < 3 or np.dtype(image.dataobj.dtype).kind not in "iuf":
+    if image.ndim < 3 or header.get_data_dtype().kind not in "iuf":
         raise IngestError("is not a three-dimensional gray-scale volume")
     if abs(np.linalg.det(image.affine[:3, :3])) < 1e-6:
         raise IngestError("has an affine that is not invertible")

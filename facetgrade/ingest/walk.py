@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from collections.abc import Iterable, Sequence
@@ -13,6 +14,7 @@ from facetgrade.ingest.archive import SourceFile, is_archive, list_members, unre
 from facetgrade.ingest.dicomdir import is_dicomdir, referenced_files
 from facetgrade.ingest.settings import ArchiveLimits
 
+_log = logging.getLogger(__name__)
 _HIDDEN = ("__MACOSX", "Thumbs.db", "desktop.ini")
 _BIDS_ROOT = "dataset_description.json"
 _BIDS_SKIPPED = ("derivatives", "sourcedata", "code")
@@ -119,18 +121,17 @@ def _add_folder(
     except OSError as error:
         walk.add_problem(folder, unreadable(SourceFile(folder), error))
         return
-    folders = [entry for entry in listed if entry.is_dir()]
-    files = [entry.name for entry in listed if not entry.is_dir()]
-    for entry in folders:
-        reason = "" if is_hidden(entry.name) else _skipped(Path(entry.path), files)
+    below = [Path(entry.path) for entry in listed if not is_hidden(entry.name)]
+    folders = [path for path in below if path.is_dir()]
+    files = [path.name for path in below if path not in folders]
+    for path in folders:
+        reason = _skipped(path, files)
         if reason:
-            walk.add_problem(
-                Path(entry.path), f"folder {entry.name} is left out: {reason}"
-            )
-        elif not is_hidden(entry.name):
-            _add_folder(walk, Path(entry.path), limits, seen=seen)
+            _log.info("folder %s is left out: %s", path.name, reason)
+        else:
+            _add_folder(walk, path, limits, seen=seen)
     for name in files:
-        if not is_hidden(name) and not is_dicomdir(folder / name):
+        if not is_dicomdir(folder / name):
             _add_file(walk, folder / name, limits)
 
 
@@ -172,10 +173,6 @@ def _add_archive(walk: Walk, path: Path, limits: ArchiveLimits) -> None:
     for file in members:
         names.setdefault(PurePosixPath(file.member).parent, []).append(file.name)
     skipped = {folder for folder in names if _skipped_in_archive(folder, names)}
-    for folder in sorted(skipped):
-        walk.add_problem(
-            path / folder, f"folder {folder} of {path.name} is left out: not images"
-        )
     for file in sorted(members, key=lambda file: file.member):
         place = PurePosixPath(file.member)
         hidden = any(is_hidden(part) for part in place.parts)

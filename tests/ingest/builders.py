@@ -35,6 +35,8 @@ def image_dataset(
 ) -> Dataset:
     """Build one classic MR image; `elements` replace or (None) remove elements."""
     dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.SOPClassUID = MR_CLASS
     dataset.SOPInstanceUID = uid(instance or f"{series} {position} {number}")
     dataset.StudyInstanceUID = uid(study)

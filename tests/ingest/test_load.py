@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from builders import AXIAL, gradient_volume, write_series
 
 from facetgrade.ingest import find_studies, load_study
 from facetgrade.study import Plane, Sequence
+from tests.ingest.builders import AXIAL, gradient_volume, write_series
 
 
 def load_one(folder, settings, privacy):
