@@ -201,7 +201,10 @@ def display_window(
     block = stack.volume.voxels[
         tuple(slice(a, b, 2) for a, b in zip(start, stop, strict=True))
     ]
-    black, white = np.percentile(block, _WINDOW_PERCENTILES)
+    known = block[np.isfinite(block)]
+    if known.size == 0:
+        return 0.0, 1.0
+    black, white = np.percentile(known, _WINDOW_PERCENTILES)
     return float(black), float(max(white, black + 1e-6))
 
 

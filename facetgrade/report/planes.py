@@ -144,12 +144,13 @@ def sample_image(cut: Cut) -> NDArray[np.float32]:
     Returns
     -------
     (N, N) float32 ndarray
-        Values of the stack; its minimum outside.
+        Values of the stack; its minimum outside, 0 where the file has no number.
     """
     volume = cut.stack.volume
     to_source = np.linalg.inv(volume.geometry.index_to_lps) @ cut.grid.index_to_lps
     start, stop = _covered_block(cut.grid, volume.geometry)
     block = volume.voxels[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
+    block = np.nan_to_num(block, posinf=0.0, neginf=0.0)
     offset = to_source[:3, 3] - start
     if cut.slice_index is not None:
         image: NDArray[np.float32] = ndimage.affine_transform(

@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from facetgrade.report.planes import (
 from facetgrade.study import Plane, Sequence, Series, Stack
 
 SIZE = {"size_mm": 60.0, "pixel_mm": 0.5}
+UP = np.array([0.0, 0.0, 1.0])
 
 
 def series_of(geometry, voxels):
@@ -216,6 +218,62 @@ def test_constant_pixels_still_have_a_window(phantom):
     black, white = display_window(series.stacks[0], geometry.center_lps_mm)
 
     assert white > black
+
+
+def test_voxels_without_a_number_are_black(phantom):
+    geometry = phantom.axial_geometry()
+    voxels = np.full(geometry.shape, 5.0)
+    voxels[::2] = np.nan
+    series = series_of(geometry, voxels)
+    center = geometry.center_lps_mm
+
+    image = sample_image(native_cut(series, series.stacks[0], center, **SIZE))
+
+    assert np.isfinite(image).all()
+    assert np.isfinite(display_window(series.stacks[0], center)).all()
+
+
+def test_a_joint_outside_every_series_has_no_picture(phantom):
+    pictures = joint_pictures(
+        phantom.study(),
+        np.array([300.0, 0.0, 0.0]),
+        contrast=None,
+        series_used=(),
+        regions=(),
+        settings=phantom.SETTINGS,
+    )
+
+    assert pictures == ()
+
+
+def test_a_thin_axial_block_is_not_reformatted_when_a_sagittal_fills_the_picture(
+    phantom,
+):
+    cuts = choose_cuts(
+        phantom.study(),
+        phantom.joint_center_lps_mm(Level.L3_L4, Side.LEFT) + 25.0 * UP,
+        contrast=Sequence.T2_FS,
+        series_used=(),
+        settings=phantom.SETTINGS,
+    )
+
+    (coronal,) = [cut for cut in cuts if cut.plane is Plane.CORONAL]
+    assert coronal.series.uid == phantom.STIR_UID
+
+
+def test_vertebrae_beyond_the_image_leave_no_overview(phantom):
+    report = phantom.report()
+    far = [
+        replace(v, center_lps_mm=v.center_lps_mm + 900.0 * UP)
+        for v in report.localization.vertebrae
+    ]
+    localization = replace(report.localization, vertebrae=tuple(far), joints=())
+
+    views = draw_overview(
+        replace(report, localization=localization), phantom.study(), phantom.SETTINGS
+    )
+
+    assert views == ()
 
 
 def test_ring_of_a_right_joint_has_lateral_on_the_viewers_left():

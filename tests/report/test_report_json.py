@@ -1,5 +1,7 @@
 import json
 import math
+import tomllib
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -7,11 +9,13 @@ import pytest
 from facetgrade.errors import OutputError
 from facetgrade.report import (
     Failure,
+    ReportSettings,
     RunInput,
     RunRecord,
     StudyEntry,
     read_study_entry,
     write_run,
+    write_study,
 )
 from facetgrade.report.atomic import finite, write_bytes, write_json
 from facetgrade.report.study_json import read_schema
@@ -157,6 +161,32 @@ def test_run_json_adds_the_stages_of_studies_graded_now(phantom, tmp_path):
 
     seconds = read_strictly(tmp_path / "run.json")["stage_seconds"]
     assert seconds == {"startup": 1.5, "segment": 3.0}
+
+
+def test_writing_a_study_again_gives_the_same_bytes(
+    phantom, phantom_study, written_folder, tmp_path
+):
+    write_study(
+        phantom.report(),
+        phantom_study,
+        tmp_path,
+        context=phantom.context(),
+        settings=phantom.SETTINGS,
+    )
+
+    first, second = (
+        {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*.*")}
+        for folder in (written_folder, tmp_path)
+    )
+    assert first == second
+
+
+def test_shipped_settings_of_the_report_are_complete(phantom):
+    path = Path(__file__).parents[2] / "configs" / "pipeline.toml"
+    section = tomllib.loads(path.read_text(encoding="utf-8"))["report"]
+
+    assert ReportSettings.model_validate(section).field_of_view_mm == 60.0
+    assert set(section) == set(phantom.SETTINGS.model_dump())
 
 
 def test_numbers_are_finite():

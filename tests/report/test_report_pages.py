@@ -2,6 +2,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from facetgrade.report import Failure, RunRecord, StudyEntry, study_entry
@@ -164,6 +165,25 @@ def test_a_study_without_any_finding_has_a_page(phantom):
     )
 
     assert "No usable series." in Page(html).text
+
+
+def test_a_joint_without_any_sector_has_a_card(phantom):
+    outcome = phantom.outcomes()[6]
+    extents = replace(
+        outcome.best.extents, sector_map=np.zeros((0, 72), np.int8), cyst_mm3=130.0
+    )
+    graded = replace(outcome, best=replace(outcome.best, extents=extents))
+
+    html = render_report(
+        phantom.report((graded,)),
+        phantom.study(),
+        context=phantom.context(),
+        settings=phantom.SETTINGS,
+    )
+
+    text = Page(html).text
+    assert "Unrolled perimeter" not in text
+    assert "130 mm³" in text
 
 
 def test_index_lists_the_worst_study_first(phantom):
