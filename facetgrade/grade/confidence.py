@@ -28,7 +28,7 @@ _DECISIONS = ("effusion", "edema", "majority", "extension")
 _FOLDS = 5
 # A measurement of nothing is taken for this share, so that logarithms exist.
 _LEAST_SHARE = 0.02
-# Log ratio of edema that is nowhere thick enough to make a sector abnormal.
+# Log ratio of edema that fills no sector of the perimeter.
 _NO_SECTOR = -0.5
 # Standard deviations of offsets, log scales, log interval weight, logit background.
 _PRIOR_WIDTH = np.array([0.3] * 4 + [0.7] * 4 + [0.7, 0.7])
@@ -181,7 +181,7 @@ def _distances(
     soft = _log_interval(
         extents.soft_tissue_edema_mm3, rules.minimum_soft_tissue_edema_mm3
     )
-    if not (extents.sector_map > 0).any():
+    if extents.perimeter_fraction.value <= 0.0:
         soft = (min(soft[0], _NO_SECTOR), soft[1])
     marrow = _log_volume(
         extents.articular_marrow_edema_mm3, rules.minimum_marrow_edema_mm3

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from facetgrade.anatomy import BONES, ExtensionSite, Lesion, Structure
+from facetgrade.anatomy import ExtensionSite, Structure
 from facetgrade.findings import Extents, Interval, JointMasks
 from facetgrade.grade.effusion import effusion_width_mm, shift_threshold
 from facetgrade.grade.perimeter import (
     SOFT_STRUCTURES,
     PerimeterShare,
-    joint_outline,
     measure_sectors,
     perimeter_share,
 )
 from facetgrade.grade.settings import MeasureSettings
+from facetgrade.grade.signals import MASK_PROBABILITY, Signals, separate_signals
 
-_MASK_PROBABILITY = 0.5
-_EVERY_NEIGHBOR = np.ones((3, 3, 3), bool)
-_ARTICULAR = (
-    Structure.SUPERIOR_ARTICULAR_PROCESS,
-    Structure.INFERIOR_ARTICULAR_PROCESS,
-)
 _SITES = {
     ExtensionSite.FORAMEN: Structure.FORAMEN,
     ExtensionSite.LIGAMENTUM_FLAVUM: Structure.LIGAMENTUM_FLAVUM,
@@ -55,7 +47,7 @@ def measure_extents(masks: JointMasks, settings: MeasureSettings) -> Extents:
     Extents
         All zero, with an empty sector map, where no joint space was outlined.
     """
-    signals = _separate_signals(masks, settings)
+    signals = separate_signals(masks, settings)
     shares = _perimeter(masks, signals, settings)
     value = shares[1]
     height_30 = _interval([share.height_30 for share in shares])
@@ -88,130 +80,6 @@ def measure_extents(masks: JointMasks, settings: MeasureSettings) -> Extents:
     )
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class _Signals:
-    """Lesion probabilities in the places where each lesion can be.
-
-    `connected` holds the masks that belong to this joint, grown by a voxel; `possible`
-    the same at the probability of the upper limits.
-    """
-
-    outline: NDArray[np.bool_]
-    articular: NDArray[np.bool_]
-    beyond_recess: NDArray[np.bool_]
-    connected: NDArray[np.bool_]
-    possible: NDArray[np.bool_]
-    effusion: NDArray[np.float32]
-    soft: NDArray[np.float32]
-    marrow: NDArray[np.float32]
-    cyst: NDArray[np.float32]
-
-
-def _separate_signals(masks: JointMasks, settings: MeasureSettings) -> _Signals:
-    """Assign every lesion voxel to joint, soft tissue, marrow or cyst of this joint."""
-    spacing_mm = masks.geometry.spacing_mm
-    structures = masks.structures
-    outline = joint_outline(structures, spacing_mm, settings.perimeter)
-    to_outline_mm = _distance_mm(outline, spacing_mm)
-    cyst = _lesion(masks, Lesion.CYST)
-    solid = cyst < _MASK_PROBABILITY
-    soft_place = np.isin(structures, SOFT_STRUCTURES) & ~outline & solid
-    soft = _within(_lesion(masks, Lesion.SOFT_TISSUE_EDEMA), soft_place)
-    marrow_place = np.isin(structures, BONES) & solid
-    marrow = _within(_lesion(masks, Lesion.MARROW_EDEMA), marrow_place)
-    effusion = _within(_lesion(masks, Lesion.EFFUSION), solid)
-    effusion = _within(effusion, _grown(_touching(effusion, outline)) | outline)
-    articular = np.isin(structures, _ARTICULAR)
-    articular &= to_outline_mm <= settings.process_reach_mm
-    near = to_outline_mm <= settings.perimeter.reach_mm
-    edema_seeds = (near & soft_place) | articular
-    connected, possible = (
-        _continuous(
-            effusion,
-            np.maximum(soft, marrow),
-            edema_seeds,
-            threshold,
-            spacing_mm,
-            settings.bridge_mm,
-        )
-        for threshold in (_MASK_PROBABILITY, settings.high_threshold)
-    )
-    near_cyst = _touching(cyst, to_outline_mm <= settings.bridge_mm)
-    return _Signals(
-        outline=outline,
-        articular=articular,
-        beyond_recess=to_outline_mm > settings.flaval_recess_mm,
-        connected=connected,
-        possible=possible,
-        effusion=effusion,
-        soft=soft,
-        marrow=marrow,
-        cyst=_within(cyst, _grown(near_cyst)),
-    )
-
-
-def _lesion(masks: JointMasks, lesion: Lesion) -> NDArray[np.float32]:
-    """Return the probability of a lesion, zeros where the map is absent."""
-    probability = masks.lesions.get(lesion)
-    if probability is None:
-        return np.zeros(masks.geometry.shape, np.float32)
-    return probability
-
-
-def _within(
-    probability: NDArray[np.float32], place: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Set a probability to 0 outside a place."""
-    return np.where(place, probability, np.float32(0.0))
-
-
-def _distance_mm(
-    region: NDArray[np.bool_], spacing_mm: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """Distance of voxel centers to the edge of a region in three dimensions."""
-    if not region.any():
-        return np.full(region.shape, np.inf, np.float32)
-    to_center = ndimage.distance_transform_edt(~region, sampling=spacing_mm)
-    edge_mm = spacing_mm[1:].mean() / 2.0
-    return np.asarray(np.maximum(to_center - edge_mm, 0.0), np.float32)
-
-
-def _grown(region: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Grow a region by one voxel in every direction."""
-    return np.asarray(ndimage.binary_dilation(region, _EVERY_NEIGHBOR))
-
-
-def _touching(
-    probability: NDArray[np.float32], place: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Keep the pieces of a lesion that reach into a place."""
-    labels, count = ndimage.label(probability >= _MASK_PROBABILITY, _EVERY_NEIGHBOR)
-    keep = np.zeros(count + 1, bool)
-    keep[labels[place]] = True
-    keep[0] = False
-    return np.asarray(keep[labels])
-
-
-def _continuous(
-    effusion: NDArray[np.float32],
-    edema: NDArray[np.float32],
-    edema_seeds: NDArray[np.bool_],
-    threshold: float,
-    spacing_mm: NDArray[np.float64],
-    bridge_mm: float,
-) -> NDArray[np.bool_]:
-    """Find the signal continuous with the joint, across cortex; grown by a voxel."""
-    fluid, signal = effusion >= threshold, edema >= threshold
-    seeds = fluid | (signal & edema_seeds)
-    if not seeds.any():
-        return seeds
-    bridged = _distance_mm(fluid | signal, spacing_mm) <= bridge_mm / 2.0
-    labels, count = ndimage.label(bridged, _EVERY_NEIGHBOR)
-    keep = np.zeros(count + 1, bool)
-    keep[labels[seeds]] = True
-    return _grown((fluid | signal) & keep[labels])
-
-
 def _volume_mm3(
     probability: NDArray[np.float32],
     place: NDArray[np.bool_],
@@ -225,7 +93,7 @@ def _volume_mm3(
         float(shift_threshold(probability[counted & where], threshold).sum())
         * voxel_mm3
         for where, threshold in (
-            (place, _MASK_PROBABILITY),
+            (place, MASK_PROBABILITY),
             (place, settings.low_threshold),
             (possible_place, settings.high_threshold),
         )
@@ -234,18 +102,18 @@ def _volume_mm3(
 
 
 def _perimeter(
-    masks: JointMasks, signals: _Signals, settings: MeasureSettings
+    masks: JointMasks, signals: Signals, settings: MeasureSettings
 ) -> list[PerimeterShare]:
     """Measure the perimeter at the low, the mask and the high threshold."""
     soft_tissue = np.isin(masks.structures, SOFT_STRUCTURES) & masks.in_view
     thickness = measure_sectors(
         signals.outline,
         soft_tissue,
-        _within(signals.soft, signals.possible),
+        np.where(signals.possible, signals.soft, np.float32(0.0)),
         masks.geometry.spacing_mm,
         thresholds=(
             settings.low_threshold,
-            _MASK_PROBABILITY,
+            MASK_PROBABILITY,
             settings.high_threshold,
         ),
         settings=settings.perimeter,
@@ -260,7 +128,7 @@ def _interval(low_value_high: list[float]) -> Interval:
 
 
 def _extension_mm3(
-    structures: NDArray[np.uint8], signals: _Signals, voxel_mm3: float
+    structures: NDArray[np.uint8], signals: Signals, voxel_mm3: float
 ) -> dict[ExtensionSite, float]:
     """Measure the connected edema in each site that makes grade 4."""
     edema = np.maximum(signals.soft, signals.marrow)
@@ -269,5 +137,5 @@ def _extension_mm3(
         place = signals.connected & (structures == structure)
         if site is ExtensionSite.LIGAMENTUM_FLAVUM:
             place &= signals.beyond_recess
-        volumes[site] = float((edema[place] >= _MASK_PROBABILITY).sum()) * voxel_mm3
+        volumes[site] = float((edema[place] >= MASK_PROBABILITY).sum()) * voxel_mm3
     return volumes

@@ -15,6 +15,8 @@ _SITE_WORDS = {
     ExtensionSite.VERTEBRAL_BODY: "the vertebral body",
 }
 
+_SHOWN_MM3 = 0.5
+
 
 def apply_rules(
     extents: Extents, sequence: Sequence, settings: GradeSettings
@@ -42,17 +44,18 @@ def apply_rules(
        doi 10.1111/j.1526-4637.2007.00313.x.
     """
     rules = settings.rules
-    extension = reached_sites(extents, rules)
     fraction = extents.perimeter_fraction.value
     soft = has_soft_tissue_edema(extents, rules)
+    extension: tuple[ExtensionSite, ...] = ()
     trace = [_effusion_sentence(extents, rules)]
-    if soft or extension or has_marrow_edema(extents, rules):
+    if soft or has_marrow_edema(extents, rules):
+        extension = reached_sites(extents, rules)
         counted = fraction if soft else 0.0
         grade, decision = _extracapsular_grade(extension, counted, rules)
         trace += _extracapsular_sentences(extents, settings, extension, decision)
     else:
         grade = int(has_effusion(extents, rules))
-        trace.append(_confined_sentence(extents, grade))
+        trace.append(_confined_sentence(extents, grade, rules))
     if extents.cyst_mm3 >= rules.minimum_cyst_mm3:
         trace.append(
             f"synovial cyst of {extents.cyst_mm3:.0f} mm3: named apart, not graded"
@@ -76,10 +79,14 @@ def has_effusion(extents: Extents, rules: RuleSettings) -> bool:
 
 
 def has_soft_tissue_edema(extents: Extents, rules: RuleSettings) -> bool:
-    """Tell whether edema lies outside the capsule, thick enough in some sector."""
+    """Tell whether edema outside the capsule is large enough and fills a sector.
+
+    A sector is the least that the perimeter fraction can see; smaller edema, or edema
+    at one end of the joint that belongs to the next level, leaves the fraction 0.
+    """
     return (
         extents.soft_tissue_edema_mm3.value >= rules.minimum_soft_tissue_edema_mm3
-        and bool((extents.sector_map > 0).any())
+        and extents.perimeter_fraction.value > 0.0
     )
 
 
@@ -124,13 +131,15 @@ def _effusion_sentence(extents: Extents, rules: RuleSettings) -> str:
     return f"{measured}: under {rules.minimum_width_mm:.1f} mm, physiologic"
 
 
-def _confined_sentence(extents: Extents, grade: int) -> str:
-    """Say that nothing lies outside the capsule."""
-    measured_mm3 = (
-        extents.soft_tissue_edema_mm3.value + extents.articular_marrow_edema_mm3
-    )
-    noise = f" ({measured_mm3:.0f} mm3 is below the noise limits)"
-    ignored = noise if measured_mm3 >= 0.5 else ""
+def _confined_sentence(extents: Extents, grade: int, rules: RuleSettings) -> str:
+    """Say that nothing that counts lies outside the capsule."""
+    soft_mm3 = extents.soft_tissue_edema_mm3.value
+    edema_mm3 = soft_mm3 + extents.articular_marrow_edema_mm3
+    ignored = ""
+    if soft_mm3 >= rules.minimum_soft_tissue_edema_mm3:
+        ignored = f" ({soft_mm3:.0f} mm3 of edema fill no sector of the perimeter)"
+    elif edema_mm3 >= _SHOWN_MM3:
+        ignored = f" ({edema_mm3:.0f} mm3 of edema are below the noise limits)"
     if grade:
         return f"no signal outside the capsule{ignored}: grade 1"
     return f"no abnormal signal in or around the joint{ignored}: grade 0"

@@ -103,8 +103,8 @@ class RuleSettings(_Section):
     maximum_physiologic_mm3 : float
         More fluid than this is grade 1 whatever its width: a distended recess.
     minimum_soft_tissue_edema_mm3, minimum_marrow_edema_mm3 : float
-        Less is noise. Soft-tissue edema must also make one sector of one plane
-        abnormal.
+        Less is noise. Soft-tissue edema must also fill one sector of the perimeter
+        fraction that grades.
     minimum_extension_mm3 : float
         Abnormal volume in a site that counts as extension.
     minimum_cyst_mm3 : float

@@ -110,7 +110,6 @@ def build_joint(
 
 def build_extents(**changes: object) -> Extents:
     """Extents of a healthy joint, with changes; numbers become narrow intervals."""
-    sector_map = np.zeros((10, 72), np.int8)
     values: dict[str, object] = {
         "effusion_mm3": 80.0,
         "effusion_width_mm": 0.5,
@@ -121,12 +120,10 @@ def build_extents(**changes: object) -> Extents:
         "perimeter_fraction": 0.0,
         "perimeter_fraction_all_sectors": 0.0,
         "perimeter_fraction_worst_plane": 0.0,
-        "sector_map": sector_map,
+        "sector_map": np.zeros((10, 72), np.int8),
         "extension_mm3": dict.fromkeys(ExtensionSite, 0.0),
     }
     values |= changes
-    if values["soft_tissue_edema_mm3"] and "sector_map" not in changes:
-        sector_map[:, :8] = 1
     for name, kind in Extents.__annotations__.items():
         if kind == "Interval" and isinstance(values[name], float):
             value = float(values[name])

@@ -176,3 +176,42 @@ def test_fraction_is_the_painted_share(build_joint, shipped, first, count, thick
 
     fraction = measured(build_joint, shipped, edema=paint).perimeter_fraction
     assert fraction.value == pytest.approx(count / 72.0, abs=1.01 / 72.0)
+
+
+def test_processes_of_the_next_level_are_not_those_of_the_joint(build_joint, shipped):
+    # A process 3 mm below the pillar, with its own edema, and an effusion above it.
+    def below(grid):
+        return (grid.up < -10.5) & (grid.radius < 8.0)
+
+    extents = measured(
+        build_joint,
+        shipped,
+        label={Structure.INFERIOR_ARTICULAR_PROCESS: below},
+        marrow=below,
+        effusion=lambda g: g.slab(2.0),
+    )
+    assert extents.articular_marrow_edema_mm3 == 0.0
+    assert extents.marrow_edema_mm3.value == 0.0
+
+
+def test_edema_far_above_the_joint_belongs_to_the_next_level(build_joint, shipped):
+    # A column of edema beside the joint, from its middle upward: the joint ends at
+    # 7.5 mm (plane 19 of 30 lies at 6.75 mm), 8 mm above it the volume ends.
+    extents = measured(
+        build_joint,
+        shipped,
+        edema=lambda g: (g.up > 0) & (g.radius > 11) & (g.radius < 13),
+        shape=(30, 68, 68),
+    )
+    # pi * (169 - 121) * 14.25 = 2149 mm3 of the 22.5 mm in the grid.
+    assert extents.soft_tissue_edema_mm3.value == pytest.approx(2149.0, rel=0.06)
+
+
+def test_edema_only_above_the_joint_is_not_its_own(build_joint, shipped):
+    extents = measured(
+        build_joint,
+        shipped,
+        edema=lambda g: (g.up > 8.0) & (g.radius < 12.0),
+        shape=(30, 68, 68),
+    )
+    assert extents.soft_tissue_edema_mm3.value == 0.0

@@ -46,11 +46,15 @@ def test_soft_tissue_edema_above_noise_is_grade_2(
     assert grade_of(extents, shipped) == grade
 
 
-def test_edema_that_is_thick_nowhere_is_not_grade_2(build_extents, shipped):
-    thin = build_extents(
-        soft_tissue_edema_mm3=200.0, sector_map=build_extents().sector_map
+@pytest.mark.parametrize(("sectors", "grade"), [(0, 0), (1, 2)])
+def test_soft_tissue_edema_must_fill_a_sector(build_extents, shipped, sectors, grade):
+    extents = build_extents(
+        soft_tissue_edema_mm3=200.0, perimeter_fraction=sectors / 72
     )
-    assert grade_of(thin, shipped) == 0
+    graded = apply_rules(extents, Sequence.T2_FS, shipped)
+    assert graded.grade == grade
+    if not sectors:
+        assert "(200 mm3 of edema fill no sector of the perimeter)" in graded.trace[-1]
 
 
 @pytest.mark.parametrize(("volume_mm3", "grade"), [(29.0, 0), (30.0, 2), (900.0, 2)])
@@ -68,7 +72,7 @@ def test_other_marrow_edema_alone_does_not_grade(build_extents, shipped):
 
 
 @pytest.mark.parametrize(
-    ("fraction", "grade"), [(0.0, 2), (0.5, 2), (36 / 72, 2), (37 / 72, 3), (1.0, 3)]
+    ("fraction", "grade"), [(1 / 72, 2), (36 / 72, 2), (37 / 72, 3), (1.0, 3)]
 )
 def test_exactly_half_of_the_perimeter_is_grade_2(
     build_extents, shipped, fraction, grade
@@ -133,13 +137,17 @@ def test_majority_with_extension_is_grade_4_under_either_charter(
     assert grade_of(extents, settings) == 4
 
 
-def test_extension_of_marrow_edema_without_soft_tissue_is_grade_2(
-    build_extents, shipped
+@pytest.mark.parametrize(("articular_mm3", "grade"), [(0.0, 0), (60.0, 2)])
+def test_edema_of_a_pedicle_grades_only_with_edema_around_the_joint(
+    build_extents, shipped, articular_mm3, grade
 ):
     extents = build_extents(
-        marrow_edema_mm3=300.0, extension_mm3=extension(pedicle=300.0)
+        articular_marrow_edema_mm3=articular_mm3,
+        extension_mm3=extension(pedicle=300.0),
     )
-    assert grade_of(extents, shipped) == 2
+    graded = apply_rules(extents, Sequence.T2_FS, shipped)
+    assert graded.grade == grade
+    assert graded.extension == ((ExtensionSite.PEDICLE,) if grade else ())
 
 
 def test_a_cyst_is_named_and_does_not_grade(build_extents, shipped):
