@@ -52,6 +52,10 @@ def main() -> None:
         line = "".join(c if c.isprintable() else " " for c in str(error))
         typer.secho(f"error: {line}", err=True, fg="red")
         sys.exit(2)
+    except Exception:
+        hint = "please report the lines below and facetgrade.log of OUT"
+        typer.secho(f"bug in facetgrade; {hint}", err=True, fg="red")
+        raise
 
 
 @app.command()
@@ -132,8 +136,12 @@ def grade(
         force=force,
     )
     console.print(f"device: {grader.context.device}", highlight=False)
-    with BatchConsole(console) as watcher:
-        summary = grade_batch(job, grader.grade, watcher, stopwatch)
+    try:
+        with BatchConsole(console) as watcher:
+            summary = grade_batch(job, grader.grade, watcher, stopwatch)
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command goes on with what is missing")
+        raise
     print_summary(console, summary.entries, summary.failures)
     console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
     raise typer.Exit(summary.exit_code)

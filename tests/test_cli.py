@@ -200,6 +200,15 @@ def test_bad_input_is_one_error_and_code_2(command, home, tmp_path, fill):
     }
 
 
+def test_a_bug_is_called_one(command, monkeypatch):
+    def broken():
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("facetgrade.cli.app", broken)
+    with pytest.raises(ZeroDivisionError):
+        command("version")
+
+
 def test_results_of_other_settings_are_refused(home, study, tmp_path):
     out = tmp_path / "out"
     assert grade(study, "-o", out, home=home).returncode == 0
