@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-NEVER = -1e4
 
 
 def build(architecture: str, **sizes: Any) -> nn.Module:
@@ -194,23 +193,36 @@ class JointSegmenter(nn.Module):
         (B, structures + lesions, H, R, C) float tensor
             Logits: softmax over structures, sigmoid for each lesion.
         """
-        joints, count = stacks.shape[:2]
-        flat = stacks.flatten(0, 1)
-        hidden = self.stem(flat)
-        hidden = hidden + self.contrast(contrast.flatten())[:, :, None, None, None]
+        hidden = self.stem(stacks[present])
+        hidden = hidden + self.contrast(contrast[present])[:, :, None, None, None]
         scales = self.encoder(functional.silu(hidden))
+        counts = present.sum(dim=1).tolist()
         fused = [
-            _average(scale, weight(scale), present)
+            _average(scale, weight(scale), counts)
             for scale, weight in zip(scales, self.weights, strict=True)
         ]
         logits: Tensor = self.head(self.decoder(fused))
-        return logits.reshape(joints, -1, *stacks.shape[3:]) if count else logits
+        return logits
 
 
-def _average(features: Tensor, weight: Tensor, present: Tensor) -> Tensor:
-    """Average (B*S, C, ...) features over S with a softmax of (B*S, 1, ...) weights."""
-    joints, count = present.shape
-    shape = (joints, count, *features.shape[1:])
-    weight = weight.reshape(joints, count, 1, *features.shape[2:])
-    weight = weight.masked_fill(~present[:, :, None, None, None, None], NEVER)
-    return (features.reshape(shape) * weight.softmax(dim=1)).sum(dim=1)
+def _average(features: Tensor, weight: Tensor, counts: list[int]) -> Tensor:
+    """Average the stacks of each joint with a softmax of their weights.
+
+    Parameters
+    ----------
+    features : (N, C, ...) float tensor
+        Stacks of all joints, one after the other.
+    weight : (N, 1, ...) float tensor
+        Logit of the weight of each voxel.
+    counts : list of int
+        Number of stacks of each joint, summing to N.
+
+    Returns
+    -------
+    (len(counts), C, ...) float tensor
+        One map per joint.
+    """
+    joints = zip(
+        torch.split(features, counts), torch.split(weight, counts), strict=True
+    )
+    return torch.stack([(f * w.softmax(dim=0)).sum(dim=0) for f, w in joints])
