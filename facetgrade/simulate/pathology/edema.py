@@ -27,6 +27,8 @@ _FAT = (
 _DENSE = (Tissue.LIGAMENT, Tissue.LIGAMENTUM_FLAVUM, Tissue.FASCIA, Tissue.CAPSULE)
 _FAT_SPREAD = 1.25
 _DENSE_SPREAD = 0.8
+_MOTTLE = 0.12
+_MARROW_FADE = 0.6
 _LEAST_MM = 1.7
 
 
@@ -86,7 +88,7 @@ def soft_tissue_fraction(
     edge = np.where(wanted < 0.0, wanted, edge)
     depth = (edge - around.away_mm[near]) / texture.edge_mm
     fraction = np.zeros(region.tissue.shape, np.float32)
-    fraction[near] = _faded(depth, texture.strength)
+    fraction[near] = _faded(depth, _mottled(texture.strength, noise))
     return fraction
 
 
@@ -125,7 +127,9 @@ def marrow_fraction(
     grain = 4.0 / region.voxel_mm
     noise = smooth_noise(rng, region.tissue.shape, (grain, grain, grain))
     edge = depth_mm * (1.0 + 0.5 * texture.roughness * noise)
-    fraction = _faded((edge - away_mm) / (2.0 * texture.edge_mm), texture.strength)
+    fade_mm = max(2.0 * texture.edge_mm, _MARROW_FADE * depth_mm)
+    strength = _mottled(texture.strength, noise)
+    fraction = _faded((edge - away_mm) / fade_mm, strength)
     return np.where(marrow, fraction, np.float32(0.0))
 
 
@@ -166,7 +170,8 @@ def site_fraction(
     grain = 3.0 / region.voxel_mm
     noise = smooth_noise(rng, site.shape, (grain, grain, grain))
     edge = gap_mm + depth_mm * (1.0 + 0.5 * texture.roughness * noise)
-    fraction = _faded((edge - away_mm) / texture.edge_mm, texture.strength)
+    strength = _mottled(texture.strength, noise)
+    fraction = _faded((edge - away_mm) / texture.edge_mm, strength)
     return np.where(site, fraction, np.float32(0.0))
 
 
@@ -253,7 +258,13 @@ def _spread(region: JointRegion) -> Field:
     return spread
 
 
-def _faded(depth: Field, strength: float) -> Field:
+def _mottled(strength: float, noise: Field) -> Field:
+    """Vary the strength inside edema, above what counts as edema."""
+    mottled = np.clip(strength * (1.0 + _MOTTLE * noise), 0.55, 1.0)
+    return np.asarray(mottled, np.float32)
+
+
+def _faded(depth: Field, strength: Field) -> Field:
     """Fraction at a depth behind the edge (in edge widths): one half at depth 0."""
     rise = np.clip(0.5 + depth, 0.0, 1.0)
     smooth = rise * rise * (3.0 - 2.0 * rise)

@@ -34,7 +34,7 @@ class EffusionPlan:
     width_mm : float
         Greatest width of the fluid between the articular surfaces; below 1 mm a
         physiologic film.
-    recess_mm : tuple of float
+    recess_mm : tuple of 4 float
         Distension of the dorsal, ventral (flaval), superior and inferior recess.
     synovium_mm : float
         Thickness of the lining of the recesses.
@@ -43,7 +43,7 @@ class EffusionPlan:
     """
 
     width_mm: float
-    recess_mm: tuple[float, float, float, float]
+    recess_mm: tuple[float, ...]
     synovium_mm: float
     patchiness: float
 
@@ -242,6 +242,7 @@ def _may_give_way(region: JointRegion) -> NDArray[np.bool_]:
         "tissue", (Tissue.CORTICAL_BONE, Tissue.MARROW, Tissue.CSF, Tissue.NERVE)
     )
     closed = ndimage.binary_dilation(region.labeled("structure", _FORBIDDEN))
+    closed |= region.lesions[Lesion.CYST] > 0.0
     return np.asarray(soft & ~hard & ~closed)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from facetgrade.anatomy import ExtensionSite
+from facetgrade.anatomy import ExtensionSite, Structure
 from facetgrade.grade.perimeter import SECTORS
 from facetgrade.simulate.pathology.edema import EdemaTexture
 from facetgrade.simulate.pathology.effusion import EffusionPlan
@@ -18,6 +18,13 @@ _SMALLEST_FRACTION = 0.08
 _LARGEST_FRACTION = 0.97
 _LEAST_MM = 1.7
 _NONE_MM = -2.0
+_FALL_MM = 1.2
+# Dorsal, ventral (flaval), superior, inferior recess.
+_RECESS_SHARES = np.array([0.7, 0.4, 0.5, 0.6])
+_SUPERIOR = (Structure.SUPERIOR_ARTICULAR_PROCESS,)
+_INFERIOR = (Structure.INFERIOR_ARTICULAR_PROCESS, Structure.LAMINA)
+_MARROW_CHOICES = (_SUPERIOR, _INFERIOR, _SUPERIOR + _INFERIOR)
+_MARROW_SHARES = (0.25, 0.2, 0.55)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +41,8 @@ class JointPlan:
         Mean thickness of soft-tissue edema.
     marrow_depth_mm : float
         Depth of articular-process marrow edema, 0 without.
+    marrow_structures : tuple of Structure
+        Bones that take it: one process or both, the lamina with the inferior one.
     sites : tuple of ExtensionSite
         Sites of grade 4.
     texture : EdemaTexture
@@ -44,6 +53,7 @@ class JointPlan:
     perimeter_fraction: float
     thickness_mm: float
     marrow_depth_mm: float
+    marrow_structures: tuple[Structure, ...]
     sites: tuple[ExtensionSite, ...]
     texture: EdemaTexture
 
@@ -85,6 +95,7 @@ def draw_plan(
         else _draw_fraction(rng, grade, settings.margin),
         thickness_mm=rng.uniform(*settings.soft_tissue_thickness_mm),
         marrow_depth_mm=depth_mm if marrow else 0.0,
+        marrow_structures=_MARROW_CHOICES[int(rng.choice(3, p=_MARROW_SHARES))],
         sites=_draw_sites(rng, settings) if grade == 4 else (),
         texture=EdemaTexture(
             roughness=settings.edge_noise * rng.uniform(0.6, 1.4),
@@ -200,8 +211,9 @@ def thickness_table(
     for sector in np.flatnonzero(taken).tolist():
         band = _band(around.room_mm[:, sector], pattern, sector, needed)
         wanted = thickness_mm * pattern.relative[band, sector] * taper[sector]
+        wanted *= _rounded(band)
         table[band, sector] = np.maximum(wanted, _LEAST_MM)
-    return table
+    return _falling_off(table)
 
 
 def _draw_effusion(
@@ -218,11 +230,13 @@ def _draw_effusion(
             patchiness=rng.uniform(0.3, 1.0),
         )
     low, high = settings.effusion_width_mm
-    width_mm = low + (high - low) * rng.beta(1.2, 2.2)
-    dorsal, ventral, superior, inferior = rng.uniform(0.2, 1.0, 4) * width_mm
+    width_mm = low + (high - low) * rng.beta(1.0, 2.0)
+    swelling = rng.uniform(0.2, 1.0, 4) * width_mm + 0.3
+    if rng.random() >= settings.recess_distension:
+        swelling[:] = 0.0
     return EffusionPlan(
         width_mm=width_mm,
-        recess_mm=(dorsal + 0.8, 0.6 * ventral, 0.8 * superior, 0.8 * inferior + 0.4),
+        recess_mm=tuple((swelling * _RECESS_SHARES).tolist()),
         synovium_mm=rng.uniform(*settings.synovium_mm),
         patchiness=rng.uniform(0.0, 0.35),
     )
@@ -280,6 +294,26 @@ def _taper(taken: NDArray[np.bool_]) -> NDArray[np.float64]:
         end = taken & ~(np.roll(taken, step) & np.roll(taken, -step))
         taper[end] = np.minimum(taper[end], share)
     return taper
+
+
+def _rounded(band: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Thin the edema toward the upper and lower end of its band."""
+    if len(band) == 0:
+        return np.ones(0)
+    middle, half = (band[0] + band[-1]) / 2.0, (band[-1] - band[0] + 2.0) / 2.0
+    rounded: NDArray[np.float64] = np.sqrt(1.0 - 0.8 * ((band - middle) / half) ** 2)
+    return rounded
+
+
+def _falling_off(table: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Let the thickness fall by steps beside the abnormal part, not at once."""
+    edge = np.minimum(table, _LEAST_MM)
+    for _ in range(3):
+        beside = np.maximum(np.roll(edge, 1, axis=1), np.roll(edge, -1, axis=1))
+        beside[1:] = np.maximum(beside[1:], edge[:-1])
+        beside[:-1] = np.maximum(beside[:-1], edge[1:])
+        edge = np.where(table > 0.0, edge, np.maximum(edge, beside - _FALL_MM))
+    return np.where(table > 0.0, table, edge)
 
 
 def _band(

@@ -64,6 +64,8 @@ class PathologySettings(_Section):
         Range of the physiologic fluid film of grade 0.
     effusion_width_mm : tuple of float
         Range of the greatest fluid width from grade 1 on.
+    recess_distension : float
+        Probability that an effusion also swells the recesses.
     effusion_missing : float
         Probability of a physiologic film only in grades 2-4.
     synovium_mm : tuple of float
@@ -95,6 +97,7 @@ class PathologySettings(_Section):
     attempts: Annotated[int, Field(ge=1)]
     film_width_mm: Range
     effusion_width_mm: Range
+    recess_distension: Probability
     effusion_missing: Probability
     synovium_mm: Range
     soft_tissue_thickness_mm: Range

@@ -35,11 +35,6 @@ _BONE_SITES = {
     ExtensionSite.TRANSVERSE_PROCESS: (Structure.TRANSVERSE_PROCESS,),
     ExtensionSite.VERTEBRAL_BODY: (Structure.VERTEBRAL_BODY, Structure.PEDICLE),
 }
-_ARCH = (
-    Structure.SUPERIOR_ARTICULAR_PROCESS,
-    Structure.INFERIOR_ARTICULAR_PROCESS,
-    Structure.LAMINA,
-)
 
 
 def planned_edema(
@@ -106,7 +101,7 @@ def _articular_marrow(
     rng: np.random.Generator,
 ) -> Field:
     """Draw marrow edema of the processes, fading before it reaches a site."""
-    bone = _own_bone(region, joint, _ARCH)
+    bone = _own_bone(region, joint, plan.marrow_structures)
     fraction = marrow_fraction(
         region,
         bone,
