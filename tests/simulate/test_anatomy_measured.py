@@ -87,7 +87,7 @@ def test_mean_shape_joints_lie_beside_the_midline_behind_the_bodies():
     for upper, lower in pairwise(bones):
         body = measure_body(upper)
         for side in Side:
-            site = contact_patch(upper, lower, side, reach_mm=2.5)
+            site = contact_patch(upper, lower, body, side, reach_mm=2.5)
             left, back, _ = (site.center_mm - body.center_mm) @ body.axes.T
             assert 12.0 < left * side.sign < 20.0
             assert 28.0 < back < 38.0

@@ -26,7 +26,9 @@ from facetgrade.simulate.anatomy.column import (
     paint_discs,
     paint_foramina,
     paint_interspinous,
+    paint_remnants,
 )
+from facetgrade.simulate.anatomy.girdle import paint_iliac_bones, paint_ribs
 from facetgrade.simulate.anatomy.joints import FormedJoint, form_joint, joint_frame
 from facetgrade.simulate.anatomy.person import Person, draw_person
 from facetgrade.simulate.anatomy.settings import AnatomySettings
@@ -39,7 +41,7 @@ from facetgrade.simulate.anatomy.torso import (
 )
 from facetgrade.simulate.scene import Scene, SceneGrid, Tissue, VertebraTruth
 
-SOURCES = ("parametric", "mean-shape")
+SOURCES = ("parametric", "mean-shape", "label-map", "visible-human")
 _COLUMN_MARGIN_MM = (26.0, 30.0, 30.0)  # left/right, front/back, up/down of joints
 
 
@@ -108,7 +110,7 @@ def _draw_patient(
 ) -> _Patient:
     """Draw a person, build the bones and draw the soft tissue."""
     person = draw_person(rng, settings)
-    bones, style = build_bones(
+    person, bones, style = build_bones(
         person, source, rng, data_folder=data_folder, settings=settings
     )
     return _Patient(
@@ -135,12 +137,16 @@ def _paint(
     paint_canal(tissue, structure, space, patient.column)
     paint_foramina(tissue, structure, space, person)
     paint_discs(layers, space, person, patient.column)
+    paint_remnants(layers, space, person)
     sampled = {n: sample_bone(b, grid) for n, b in patient.bones.items()}
     present = {n: b for n, b in sampled.items() if b is not None}
     formed = _form_joints(person, present, grid)
     for joint in formed.values():
         _paint_capsule(joint, tissue, structure)
-    paint_bones(layers, join_bones(list(present.values()), grid), space, person)
+    skeleton = join_bones(list(present.values()), grid)
+    paint_ribs(tissue, space, person)
+    paint_iliac_bones(tissue, space, person, skeleton.distance_mm)
+    paint_bones(layers, skeleton, space, person)
     for joint in formed.values():
         _paint_space(joint, layers)
     scene = SceneGrid(

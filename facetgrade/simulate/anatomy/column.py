@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from facetgrade.anatomy import Structure
 from facetgrade.simulate.anatomy.bones import Box, Skeleton, vertebra_code
 from facetgrade.simulate.anatomy.person import Person
-from facetgrade.simulate.anatomy.posture import Interspace
+from facetgrade.simulate.anatomy.posture import SACRAL, Interspace
 from facetgrade.simulate.anatomy.proportions import MOBILE, Proportions
 from facetgrade.simulate.anatomy.space import Field, SpineSpace
 from facetgrade.simulate.scene import Tissue
@@ -76,6 +77,8 @@ def paint_canal(
 ) -> None:
     """Paint ligaments around the bodies, the canal, the sac and the roots."""
     table = space.table
+    box, space = space.window(34.0, (-28.0, 62.0))
+    tissue, structure = tissue[box], structure[box]
     half_width = space.size(table.canal_half_width)
     half_depth = space.size(table.canal_half_depth)
     behind = (space.back - space.size(table.canal_middle)) / half_depth
@@ -155,18 +158,16 @@ def paint_foramina(
         if rows is None:
             continue
         along, back = space.along[rows], space.back[rows]
-        left, side = space.left[rows], beside[rows]
-        inner, outer = size.canal_width / 2.0 - 1.0, size.canal_width / 2.0
-        outer += max(size.pedicle_width, 9.0) + 4.0
-        wall = size.depth / 2.0
+        side = beside[rows]
+        inner = size.canal_width / 2.0 - 1.0
+        reach = (max(size.pedicle_width, 9.0) + 5.0) / 2.0
+        wall, deep = size.depth / 2.0, size.canal_depth * 0.75
+        middle, tall = (top + lower + 4.0) / 2.0, (lower + 4.0 - top) / 2.0
         hole = (
-            (along > top)
-            & (along < lower + 4.0)
-            & (side > inner)
-            & (side < outer)
-            & (back > wall - 6.0)
-            & (back < wall + size.canal_depth * 0.75)
-        )
+            ((side - inner - reach) / reach) ** 4
+            + ((back - wall - deep / 2.0 + 3.0) / (deep / 2.0 + 3.0)) ** 4
+            + ((along - middle) / tall) ** 4
+        ) < 1.0
         hole &= structure[rows] != Structure.CANAL
         tissue[rows][hole] = Tissue.FORAMINAL_FAT
         structure[rows][hole] = Structure.FORAMEN
@@ -176,7 +177,6 @@ def paint_foramina(
             + ((back - root[1]) / 3.2) ** 2
             + ((along - root[2] - (side - inner - 5.5) * 0.5) / 4.2) ** 2
         ) < 1.0
-        del left
         tissue[rows][ganglion & hole] = Tissue.NERVE
 
 
@@ -220,6 +220,32 @@ def paint_discs(
         box = _disc_box(space, item, sizes[1])
         if box is not None:
             _paint_disc(tuple(a[box] for a in layers), (space, box), item, sizes, style)
+
+
+def paint_remnants(
+    layers: tuple[Labels, Labels, Labels], space: SpineSpace, person: Person
+) -> None:
+    """Paint the discs left between the sacral bodies; bone cuts them to shape."""
+    bodies = space.table.bodies
+    for (upper, lower), height in zip(
+        pairwise(SACRAL), person.sacrum.remnant_mm, strict=True
+    ):
+        middle = 0.48 * bodies[upper] + 0.52 * bodies[lower]
+        reach = height / 2.0 + 2.0
+        rows = _rows_between(space, middle - reach, middle + reach)
+        if rows is None:
+            continue
+        part = [layer[rows] for layer in layers]
+        width = space.size(space.table.half_width)[rows]
+        depth = space.size(space.table.half_depth)[rows]
+        radius = np.hypot(space.left[rows] / width, space.back[rows] / depth)
+        disc = (radius < 1.05) & (np.abs(space.along[rows] - middle) < reach)
+        part[0][disc] = Tissue.ANNULUS_FIBROSUS
+        if height > 3.5:
+            part[0][disc & (radius < 0.65)] = Tissue.NUCLEUS_PULPOSUS
+        if upper == "S1":
+            part[1][disc] = Structure.DISC
+            part[2][disc] = vertebra_code(upper)
 
 
 def _disc_box(space: SpineSpace, item: Interspace, size: Proportions) -> Box | None:

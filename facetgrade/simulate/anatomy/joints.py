@@ -18,7 +18,7 @@ from facetgrade.simulate.scene import Tissue
 
 _REACH_MM = 24.0  # half edge of the block around a joint
 _CAPSULE_MM = 1.3
-_OPEN_MM = 3.0  # bones farther from the middle surface than this stay apart
+_OPEN_MM = 4.5  # bones farther from the middle surface than this stay apart
 _CARVE_MM = 5.0  # the gap is cut this far beyond the articular area
 _THICKNESS_MM = 6.0  # how far the curved joint reaches from its middle plane
 

@@ -156,9 +156,20 @@ def facet_patch(
 
 
 def contact_patch(
-    upper: Surface, lower: Surface, side: Side, *, reach_mm: float
+    upper: Surface, lower: Surface, body: BodyMeasures, side: Side, *, reach_mm: float
 ) -> FacetSite | None:
-    """Find where two neighbors in their natural place nearly touch on one side.
+    """Find where the arches of two neighbors nearly touch on one side.
+
+    Parameters
+    ----------
+    upper, lower : Surface
+        Neighbors in their natural places.
+    body : BodyMeasures
+        Body of the upper one.
+    side : Side
+        Side of the patient.
+    reach_mm : float
+        Largest distance of the bones.
 
     Returns
     -------
@@ -168,7 +179,9 @@ def contact_patch(
     points, normals, areas = upper.samples()
     others, facing, _ = lower.samples()
     distance, nearest = cKDTree(others).query(points, distance_upper_bound=reach_mm)
-    close = np.isfinite(distance) & (side.sign * points[:, 0] > 4.0)
+    local = (points - body.center_mm) @ body.axes.T
+    close = np.isfinite(distance) & (side.sign * local[:, 0] > 5.0)
+    close &= (local[:, 1] > body.depth / 2.0 + 6.0) & (np.abs(normals[:, 2]) < 0.7)
     close[close] &= np.einsum("ij,ij->i", normals[close], facing[nearest[close]]) < -0.5
     if close.sum() < 20:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,10 +23,13 @@ from facetgrade.simulate.anatomy.parametric import (
     BodyStyle,
     JointShape,
     assemble,
-    endplate,
     vertebra_grid,
 )
-from facetgrade.simulate.anatomy.proportions import Proportions, adult_proportions
+from facetgrade.simulate.anatomy.proportions import (
+    Proportions,
+    adult_proportions,
+    facet_axes,
+)
 from facetgrade.simulate.anatomy.template import (
     FAR_MM,
     FacetSite,
@@ -37,7 +40,6 @@ from facetgrade.simulate.anatomy.template import (
 _PLAIN = BodyStyle(waist=0.1, squareness=2.5, hollow_mm=1.0, concavity_mm=1.0)
 _COARSE_MM = 3.0
 _FACET_SIGMA_MM = 11.0
-_CONTACT_MM = 2.5
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -49,7 +51,7 @@ class MeasuredVertebra:
 
 
 def from_surfaces(
-    surfaces: Mapping[str, Surface], spacing_mm: float
+    surfaces: Mapping[str, Surface], spacing_mm: float, *, contact_mm: float
 ) -> dict[str, MeasuredVertebra]:
     """Make templates of neighboring vertebrae given in their natural places.
 
@@ -59,6 +61,8 @@ def from_surfaces(
         Vertebrae from the top in one frame.
     spacing_mm : float
         Voxel size of the templates.
+    contact_mm : float
+        Bones this close to each other form a joint.
     """
     bodies = {name: measure_body(s) for name, s in surfaces.items()}
     names = list(surfaces)
@@ -66,8 +70,8 @@ def from_surfaces(
     for k, name in enumerate(names):
         above = names[k - 1] if k > 0 else None
         below = names[k + 1] if k + 1 < len(names) else None
-        superior = _sites(surfaces, bodies, name, (above, name))
-        inferior = _sites(surfaces, bodies, name, (name, below))
+        superior = _sites(surfaces, bodies, name, (above, name), contact_mm)
+        inferior = _sites(surfaces, bodies, name, (name, below), contact_mm)
         local = to_frame(surfaces[name], bodies[name])
         geometry = local_grid(
             local.vertices_mm.min(axis=0) - 6.0,
@@ -144,8 +148,6 @@ def measured_vertebra(
         parts=parts,
         superior=dict(sites[0]),
         inferior=dict(sites[1]),
-        upper=endplate(sizes, 1),
-        lower=endplate(sizes, -1),
     )
     return MeasuredVertebra(template=template, size=sizes)
 
@@ -155,6 +157,7 @@ def _sites(
     bodies: Mapping[str, BodyMeasures],
     name: str,
     pair: tuple[str | None, str | None],
+    contact_mm: float,
 ) -> dict[Side, FacetSite]:
     """Return the facets of `name` with a neighbor, from contact where there is one."""
     body = bodies[name]
@@ -164,20 +167,39 @@ def _sites(
         found = None
         if upper is not None and lower is not None:
             found = contact_patch(
-                surfaces[upper], surfaces[lower], side, reach_mm=_CONTACT_MM
+                surfaces[upper],
+                surfaces[lower],
+                bodies[upper],
+                side,
+                reach_mm=contact_mm,
             )
         if found is None:
             local = to_frame(surfaces[name], body)
-            sites[side] = facet_patch(local, body, side, superior=lower == name)
-            continue
-        sites[side] = replace(
-            found,
-            center_mm=(found.center_mm - body.center_mm) @ body.axes.T,
-            normal=body.axes @ found.normal,
-            across=body.axes @ found.across,
-            cranial=body.axes @ found.cranial,
-        )
+            own = facet_patch(local, body, side, superior=lower == name)
+        else:
+            own = replace(
+                found,
+                center_mm=(found.center_mm - body.center_mm) @ body.axes.T,
+                normal=body.axes @ found.normal,
+            )
+        sites[side] = _steadied(own, upper or name, side)
     return sites
+
+
+def _steadied(site: FacetSite, upper: str, side: Side) -> FacetSite:
+    """Draw the axes of a measured facet toward those usual at its level."""
+    angle = adult_proportions(upper).facet_angle_deg
+    usual = facet_axes(angle, pitch_deg=8.0, splay_deg=6.0, side=side)
+    normal = site.normal + usual[0]
+    normal /= np.linalg.norm(normal)
+    cranial = usual[2] - normal * (usual[2] @ normal)
+    cranial /= np.linalg.norm(cranial)
+    return replace(
+        site,
+        normal=normal,
+        across=np.cross(cranial, normal) * side.sign,
+        cranial=cranial,
+    )
 
 
 def fit_vertebra(
@@ -187,9 +209,8 @@ def fit_vertebra(
     *,
     superior: Mapping[Side, JointShape],
     inferior: Mapping[Side, JointShape],
-    deformation_mm: float,
+    noise: tuple[float, np.random.Generator],
     spacing_mm: float,
-    rng: np.random.Generator,
 ) -> VertebraTemplate:
     """Deform a real vertebra to a person's sizes and joints.
 
@@ -203,45 +224,87 @@ def fit_vertebra(
         Wanted sizes.
     superior, inferior : mapping of Side to JointShape
         Wanted joints in the frame of the vertebra.
-    deformation_mm : float
-        Standard deviation of a smooth random displacement.
+    noise : tuple
+        Standard deviation in mm of a smooth random displacement, and its source.
     spacing_mm : float
         Voxel size of the result.
-    rng : Generator
-        Source of randomness.
     """
     geometry = vertebra_grid(size, inferior, spacing_mm)
+    distance, parts = deform(
+        source.template,
+        geometry,
+        ratio=_ratio(source.size, size),
+        squeeze=lambda points: _squeeze(points, source.size, size),
+        joints=(superior, inferior),
+        wall_mm=size.depth / 2.0,
+        noise=noise,
+    )
+    return VertebraTemplate(
+        name=name,
+        geometry=geometry,
+        distance_mm=distance,
+        parts=parts,
+        superior={s: j.site for s, j in superior.items()},
+        inferior={s: j.site for s, j in inferior.items()},
+    )
+
+
+def deform(
+    source: VertebraTemplate,
+    geometry: VolumeGeometry,
+    *,
+    ratio: NDArray[np.float64],
+    squeeze: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    joints: tuple[Mapping[Side, JointShape], Mapping[Side, JointShape]],
+    wall_mm: float,
+    noise: tuple[float, np.random.Generator],
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Resample a template deformed to other sizes and joints.
+
+    Parameters
+    ----------
+    source : VertebraTemplate
+        Template to deform.
+    geometry : VolumeGeometry
+        Upright grid of the result.
+    ratio : (3,) float64 ndarray
+        Sizes of the source relative to the wanted ones, left, posterior, cranial.
+    squeeze : callable
+        Change of the points before they are scaled.
+    joints : tuple of mapping
+        Wanted superior and inferior joints.
+    wall_mm : float
+        Back wall of the body, in front of which the joints pull nothing along.
+    noise : tuple
+        Standard deviation in mm of a smooth random displacement, and its source.
+
+    Returns
+    -------
+    distance_mm : (K, J, I) float32 ndarray
+        Signed distance on `geometry`.
+    parts : (K, J, I) uint8 ndarray
+        `Structure` of the nearest part.
+    """
     low = geometry.to_lps([0, 0, 0])
     high = geometry.to_lps(np.array(geometry.shape) - 1)
     coarse = local_grid(low, high + _COARSE_MM, _COARSE_MM)
     points = coarse.voxel_centers_lps_mm()
-    ratio = _ratio(source.size, size)
-    origin = _squeeze(points, source.size, size) * ratio
     origin = _follow_joints(
         points,
-        origin,
-        (source.template.superior, source.template.inferior),
-        (superior, inferior),
-        wall_mm=size.depth / 2.0,
+        squeeze(points) * ratio,
+        (source.superior, source.inferior),
+        joints,
+        wall_mm=wall_mm,
     )
-    noise = rng.normal(0.0, 1.0, (*(np.array(coarse.shape) // 5 + 2), 3))
-    origin = origin + deformation_mm * _stretch(noise, coarse.shape)
-    index = source.template.geometry.to_index(_refine(origin, coarse, geometry))
+    amount, rng = noise
+    values = rng.normal(0.0, 1.0, (*(np.array(coarse.shape) // 5 + 2), 3))
+    origin = origin + amount * _stretch(values, coarse.shape)
+    index = source.geometry.to_index(_refine(origin, coarse, geometry))
     at = np.moveaxis(index, -1, 0).astype(np.float32)
-    distance = ndimage.map_coordinates(
-        source.template.distance_mm, at, order=1, cval=FAR_MM
-    )
-    parts = ndimage.map_coordinates(source.template.parts, at, order=0, mode="nearest")
-    return VertebraTemplate(
-        name=name,
-        geometry=geometry,
-        distance_mm=np.clip(distance / np.float32(ratio.mean()), -FAR_MM, FAR_MM),
-        parts=parts,
-        superior={s: j.site for s, j in superior.items()},
-        inferior={s: j.site for s, j in inferior.items()},
-        upper=endplate(size, 1),
-        lower=endplate(size, -1),
-    )
+    distance = ndimage.map_coordinates(source.distance_mm, at, order=1, cval=FAR_MM)
+    parts = ndimage.map_coordinates(source.parts, at, order=0, mode="nearest")
+    scaled = np.clip(distance / np.float32(ratio.mean()), -FAR_MM, FAR_MM)
+    return np.asarray(scaled, np.float32), np.asarray(parts, np.uint8)
 
 
 def _ratio(source: Proportions, wanted: Proportions) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from facetgrade.anatomy import Side, Structure
 from facetgrade.geometry import VolumeGeometry
+from facetgrade.simulate.anatomy.canvas import Canvas, around
 from facetgrade.simulate.anatomy.primitives import (
     Axes,
     Field,
@@ -22,12 +23,9 @@ from facetgrade.simulate.anatomy.primitives import (
 )
 from facetgrade.simulate.anatomy.proportions import Proportions
 from facetgrade.simulate.anatomy.template import (
-    FAR_MM,
-    Endplate,
     FacetSite,
     VertebraTemplate,
     local_grid,
-    open_axes,
 )
 
 _FILLET_MM = 4.0
@@ -118,8 +116,6 @@ def build_vertebra(
         parts=parts,
         superior={s: j.site for s, j in superior.items()},
         inferior={s: j.site for s, j in inferior.items()},
-        upper=endplate(size, 1),
-        lower=endplate(size, -1),
     )
 
 
@@ -140,23 +136,23 @@ def assemble(
     parts : (K, J, I) uint8 ndarray
         `Structure` of the nearest solid, also outside the bone.
     """
-    canvas = _Canvas(geometry)
+    canvas = Canvas(geometry)
     canvas.add(Structure.VERTEBRAL_BODY, lambda axes: body(axes, size, style), None)
-    for side in Side:
-        _add_side(canvas, size, side, superior.get(side), inferior[side])
-    _add_spinous(canvas, size)
+    _add_arch(canvas, size, superior, inferior)
     return canvas.finish()
 
 
-def endplate(size: Proportions, sign: int) -> Endplate:
-    """Return the upper (`sign` 1) or lower (-1) endplate of a body."""
-    lean = np.radians(size.wedge_deg) / 2.0
-    return Endplate(
-        center_mm=np.array([0.0, 0.0, sign * size.height / 2.0]),
-        normal=np.array([0.0, np.sin(lean), sign * np.cos(lean)]),
-        width_mm=size.width_upper if sign > 0 else size.width_lower,
-        depth_mm=size.depth_upper if sign > 0 else size.depth_lower,
-    )
+def assemble_arch(
+    geometry: VolumeGeometry,
+    size: Proportions,
+    *,
+    superior: Mapping[Side, JointShape],
+    inferior: Mapping[Side, JointShape],
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Join the solids of a vertebra without its body, see `assemble`."""
+    canvas = Canvas(geometry)
+    _add_arch(canvas, size, superior, inferior)
+    return canvas.finish()
 
 
 def body(axes: Axes, size: Proportions, style: BodyStyle) -> Field:
@@ -184,60 +180,6 @@ def body(axes: Axes, size: Proportions, style: BodyStyle) -> Field:
     return solid
 
 
-class _Canvas:
-    """Solids joined one by one on a template grid, each within its own box."""
-
-    def __init__(self, geometry: VolumeGeometry) -> None:
-        self.geometry = geometry
-        self._axes = open_axes(geometry)
-        self._joined = np.full(geometry.shape, FAR_MM, np.float32)
-        self._nearest = np.full(geometry.shape, FAR_MM, np.float32)
-        self._parts = np.full(geometry.shape, Structure.LAMINA, np.uint8)
-
-    def add(
-        self,
-        part: Structure,
-        solid: Callable[[Axes], Field],
-        corners_mm: NDArray[np.float64] | None,
-        *,
-        fillet_mm: float = _FILLET_MM,
-    ) -> None:
-        """Join a solid that lies within the box around `corners_mm`."""
-        box, axes = self._box(corners_mm)
-        values = np.minimum(solid(axes), FAR_MM)
-        values = np.broadcast_to(values, self._joined[box].shape)
-        closer = values < self._nearest[box]
-        self._parts[box][closer] = part
-        np.minimum(self._nearest[box], values, out=self._nearest[box])
-        self._joined[box] = smooth_min(self._joined[box], values, fillet_mm)
-
-    def finish(self) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-        """Return the signed distance and the part labels."""
-        return np.clip(self._joined, -FAR_MM, FAR_MM), self._parts
-
-    def _box(
-        self, corners_mm: NDArray[np.float64] | None
-    ) -> tuple[tuple[slice, slice, slice], Axes]:
-        """Return the slices of a box and the axes within it."""
-        if corners_mm is None:
-            whole = slice(None)
-            return (whole, whole, whole), self._axes
-        index = self.geometry.to_index(corners_mm)
-        low = np.maximum(np.floor(index.min(axis=0)).astype(int), 0)
-        high = np.ceil(index.max(axis=0)).astype(int) + 1
-        k, j, i = (
-            slice(int(a), int(max(b, a + 1))) for a, b in zip(low, high, strict=True)
-        )
-        x, y, z = self._axes
-        return (k, j, i), (x[:, :, i], y[:, j], z[k])
-
-
-def _around(*points_mm: object, margin_mm: float) -> NDArray[np.float64]:
-    """Return the corners of the box around points."""
-    points = np.array(points_mm, dtype=np.float64)
-    return np.stack([points.min(axis=0) - margin_mm, points.max(axis=0) + margin_mm])
-
-
 def vertebra_grid(
     size: Proportions, inferior: Mapping[Side, JointShape], spacing_mm: float
 ) -> VolumeGeometry:
@@ -253,8 +195,20 @@ def vertebra_grid(
     )
 
 
+def _add_arch(
+    canvas: Canvas,
+    size: Proportions,
+    superior: Mapping[Side, JointShape],
+    inferior: Mapping[Side, JointShape],
+) -> None:
+    """Add everything behind the body."""
+    for side in Side:
+        _add_side(canvas, size, side, superior.get(side), inferior[side])
+    _add_spinous(canvas, size)
+
+
 def _add_side(
-    canvas: _Canvas,
+    canvas: Canvas,
     size: Proportions,
     side: Side,
     above: JointShape | None,
@@ -274,7 +228,7 @@ def _add_side(
     canvas.add(
         Structure.LAMINA,
         lambda axes: limb(axes, neck, pars, radii_mm=(5.0, 4.2), stretch=1.2),
-        _around(neck, pars, margin_mm=14.0),
+        around(neck, pars, margin_mm=14.0),
     )
     if above is not None:
         _add_superior_process(canvas, neck, above)
@@ -283,7 +237,7 @@ def _add_side(
 
 
 def _add_pedicle(
-    canvas: _Canvas, size: Proportions, neck: NDArray[np.float64], wall: float
+    canvas: Canvas, size: Proportions, neck: NDArray[np.float64], wall: float
 ) -> None:
     """Add one pedicle, from the body to the base of the superior process."""
     root = np.array([neck[0] * 0.94, wall - 4.0, neck[2]])
@@ -297,12 +251,12 @@ def _add_pedicle(
             radii_mm=(radius, radius),
             stretch=size.pedicle_height / size.pedicle_width,
         ),
-        _around(root, neck, margin_mm=radius + 12.0),
+        around(root, neck, margin_mm=radius + 12.0),
     )
 
 
 def _add_transverse(
-    canvas: _Canvas, size: Proportions, side: Side, neck: NDArray[np.float64]
+    canvas: Canvas, size: Proportions, side: Side, neck: NDArray[np.float64]
 ) -> None:
     """Add one transverse process."""
     root = neck + np.array([side.sign * size.pedicle_width * 0.4, 0.5, -2.5])
@@ -313,12 +267,12 @@ def _add_transverse(
     canvas.add(
         Structure.TRANSVERSE_PROCESS,
         lambda axes: limb(axes, root, tip, radii_mm=(4.0, 3.2), stretch=1.5),
-        _around(root, tip, margin_mm=12.0),
+        around(root, tip, margin_mm=12.0),
     )
 
 
 def _add_superior_process(
-    canvas: _Canvas, neck: NDArray[np.float64], joint: JointShape
+    canvas: Canvas, neck: NDArray[np.float64], joint: JointShape
 ) -> None:
     """Add the process in front of and lateral to the joint above."""
     site, thick = joint.site, 7.5 + 2.5 * joint.arthrosis
@@ -341,12 +295,12 @@ def _add_superior_process(
     canvas.add(
         Structure.SUPERIOR_ARTICULAR_PROCESS,
         solid,
-        _around(middle, neck, foot, margin_mm=17.0),
+        around(middle, neck, foot, margin_mm=17.0),
     )
 
 
 def _add_inferior_process(
-    canvas: _Canvas, pars: NDArray[np.float64], joint: JointShape
+    canvas: Canvas, pars: NDArray[np.float64], joint: JointShape
 ) -> None:
     """Add the process behind and medial to the joint below."""
     site, thick = joint.site, 7.0 + 2.0 * joint.arthrosis
@@ -369,7 +323,7 @@ def _add_inferior_process(
     canvas.add(
         Structure.INFERIOR_ARTICULAR_PROCESS,
         solid,
-        _around(middle, pars, crown, margin_mm=17.0),
+        around(middle, pars, crown, margin_mm=17.0),
     )
 
 
@@ -379,7 +333,7 @@ def _half(extent_mm: float, joint: JointShape) -> float:
 
 
 def _add_lamina(
-    canvas: _Canvas, size: Proportions, pars: NDArray[np.float64], joint: JointShape
+    canvas: Canvas, size: Proportions, pars: NDArray[np.float64], joint: JointShape
 ) -> None:
     """Add one lamina, from the pars to the midline."""
     crown = joint.site.center_mm - joint.site.normal * 5.0
@@ -396,7 +350,7 @@ def _add_lamina(
             half_heights_mm=heights,
             lean=0.28,
         ),
-        _around(outer, middle, margin_mm=17.0),
+        around(outer, middle, margin_mm=17.0),
     )
 
 
@@ -405,7 +359,7 @@ def _lamina_back(size: Proportions) -> float:
     return size.depth / 2.0 + size.canal_depth + 4.5
 
 
-def _add_spinous(canvas: _Canvas, size: Proportions) -> None:
+def _add_spinous(canvas: Canvas, size: Proportions) -> None:
     """Add the spinous process."""
     base = np.array([0.0, _lamina_back(size), -size.height * 0.28])
     tip = np.array(
@@ -417,5 +371,5 @@ def _add_spinous(canvas: _Canvas, size: Proportions) -> None:
         lambda axes: plate(
             axes, base, tip, half_thickness_mm=3.0, half_heights_mm=(half * 0.8, half)
         ),
-        _around(base, tip, margin_mm=half + 8.0),
+        around(base, tip, margin_mm=half + 8.0),
     )

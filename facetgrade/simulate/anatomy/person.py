@@ -29,6 +29,29 @@ _LUMBAR = CHAIN[3:8]
 _THORACIC_TILT_DEG = 4.0  # kyphosis between neighbors above L1
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SacralStyle:
+    """Individual shape of a sacrum.
+
+    Attributes
+    ----------
+    wing_scale : float
+        Width of the sacrum relative to its size.
+    table_deg : float
+        How far the upper endplate leans forward of the axis of S1.
+    width_scale, depth_scale : tuple of float
+        Extents of the bodies S1 to S5 relative to the usual.
+    remnant_mm : tuple of float
+        Heights of the disc remnants below S1 to S4.
+    """
+
+    wing_scale: float
+    table_deg: float
+    width_scale: tuple[float, ...]
+    depth_scale: tuple[float, ...]
+    remnant_mm: tuple[float, ...]
+
+
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Person:
     """Everything that decides the shape of one simulated spine.
@@ -49,6 +72,8 @@ class Person:
         Size of the person, 1 = adult mean.
     cortical_mm : float
         Thickness of the bone's shell.
+    sacrum : SacralStyle
+        Individual shape of the sacrum.
     """
 
     sizes: Mapping[str, Proportions]
@@ -58,6 +83,12 @@ class Person:
     interspaces: tuple[Interspace, ...]
     scale: float
     cortical_mm: float
+    sacrum: SacralStyle
+
+    @property
+    def wing_half_mm(self) -> float:
+        """Half width of the sacrum at S1."""
+        return self.sizes["S1"].transverse_span / 2.0 * self.sacrum.wing_scale
 
     def provenance(self) -> dict[str, str]:
         """Return the drawn parameters worth keeping, as text.
@@ -104,6 +135,21 @@ def draw_person(rng: np.random.Generator, settings: AnatomySettings) -> Person:
         interspaces=_draw_interspaces(rng, sizes, alignment, poses, wear, settings),
         scale=scale,
         cortical_mm=settings.cortical_mm.draw(rng),
+        sacrum=_draw_sacral_style(rng, sizes["S1"].disc_height, scale),
+    )
+
+
+def _draw_sacral_style(
+    rng: np.random.Generator, first_mm: float, scale: float
+) -> SacralStyle:
+    """Draw the shape of a sacrum whose upper disc remnant is given."""
+    lower = scale * np.array([1.8, 1.3, 1.0]) * rng.uniform(0.3, 1.3, 3)
+    return SacralStyle(
+        wing_scale=float(rng.uniform(0.95, 1.12)),
+        table_deg=float(np.clip(rng.normal(0.0, 4.0), -7.0, 7.0)),
+        width_scale=tuple(float(v) for v in rng.normal(1.0, 0.05, 5)),
+        depth_scale=tuple(float(v) for v in rng.normal(1.0, 0.07, 5)),
+        remnant_mm=(first_mm, *(float(v) for v in lower)),
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facetgrade.anatomy import Side
 from facetgrade.simulate.anatomy.bones import PosedBone
@@ -13,16 +15,23 @@ from facetgrade.simulate.anatomy.measured import MeasuredVertebra, fit_vertebra
 from facetgrade.simulate.anatomy.parametric import (
     BodyStyle,
     JointShape,
+    assemble_arch,
     build_vertebra,
     draw_body_style,
 )
 from facetgrade.simulate.anatomy.person import Person
 from facetgrade.simulate.anatomy.posture import Interspace, Pose, localize_site
+from facetgrade.simulate.anatomy.primitives import smooth_min
 from facetgrade.simulate.anatomy.proportions import MOBILE
-from facetgrade.simulate.anatomy.sacrum import SacralShape, build_sacrum
+from facetgrade.simulate.anatomy.sacrum import build_sacrum
 from facetgrade.simulate.anatomy.settings import AnatomySettings
-from facetgrade.simulate.anatomy.sources import load_vertebrae
+from facetgrade.simulate.anatomy.sources import (
+    THICK_SLICED,
+    load_sacrum,
+    load_vertebrae,
+)
 from facetgrade.simulate.anatomy.template import VertebraTemplate
+from facetgrade.simulate.anatomy.visible_human import fit_sacrum, place_segments
 
 
 def build_bones(
@@ -32,7 +41,7 @@ def build_bones(
     *,
     data_folder: Path | None,
     settings: AnatomySettings,
-) -> tuple[dict[str, PosedBone], BodyStyle]:
+) -> tuple[Person, dict[str, PosedBone], BodyStyle]:
     """Build all vertebrae and the sacrum of one person.
 
     Parameters
@@ -50,6 +59,8 @@ def build_bones(
 
     Returns
     -------
+    person : Person
+        The same, with the sacral segments of the source if it has a sacrum.
     bones : dict of str to PosedBone
         From the top, the sacrum is named S1.
     style : BodyStyle
@@ -57,20 +68,33 @@ def build_bones(
     """
     style = draw_body_style(rng)
     spacing = float(np.clip(1.7 * settings.column_spacing_mm, 0.8, 1.6))
+    noise = (settings.deformation_mm.draw(rng), rng)
+    real_sacrum = None
     if source == "parametric":
         templates = _parametric(person, style, spacing)
     else:
         if data_folder is None:
             raise ValueError(f"source {source!r} needs data_folder")
+        real_sacrum = load_sacrum(source, data_folder)
         real = load_vertebrae(source, data_folder)
-        deform = settings.deformation_mm.draw(rng)
-        templates = _measured(person, real, rng, deform, spacing)
+        templates = _measured(person, real, noise, spacing)
+        if source in THICK_SLICED:
+            templates = {n: _with_arch(person, t) for n, t in templates.items()}
+    if real_sacrum is not None:
+        person = place_segments(real_sacrum, person)
     bones = {
         name: PosedBone(template=template, pose=person.poses[name])
         for name, template in templates.items()
     }
-    bones["S1"] = _sacrum(person, rng, style, spacing)
-    return bones, style
+    sacrum = _solid_sacrum(person, style, spacing)
+    if real_sacrum is not None:
+        joints = _joints_above(person, "S1")
+        first = person.sizes["S1"]
+        sacrum = fit_sacrum(real_sacrum, sacrum, first, superior=joints, noise=noise)
+    bones["S1"] = PosedBone(
+        template=sacrum[0], pose=person.poses["S1"], segments=sacrum[1]
+    )
+    return person, bones, style
 
 
 def _parametric(
@@ -93,8 +117,7 @@ def _parametric(
 def _measured(
     person: Person,
     real: Mapping[str, MeasuredVertebra],
-    rng: np.random.Generator,
-    deformation_mm: float,
+    noise: tuple[float, np.random.Generator],
     spacing_mm: float,
 ) -> dict[str, VertebraTemplate]:
     """Fit real vertebrae to the person; missing levels come from the nearest one."""
@@ -105,12 +128,27 @@ def _measured(
             person.sizes[name],
             superior=_joints_above(person, name),
             inferior=_joints_below(person, name),
-            deformation_mm=deformation_mm,
+            noise=noise,
             spacing_mm=spacing_mm,
-            rng=rng,
         )
         for name in MOBILE
     }
+
+
+def _with_arch(person: Person, template: VertebraTemplate) -> VertebraTemplate:
+    """Complete the arch of a vertebra whose source has lost parts of it."""
+    arch, parts = assemble_arch(
+        template.geometry,
+        person.sizes[template.name],
+        superior=_joints_above(person, template.name),
+        inferior=_joints_below(person, template.name),
+    )
+    closer = arch < template.distance_mm
+    return replace(
+        template,
+        distance_mm=smooth_min(template.distance_mm, arch, 3.0),
+        parts=np.where(closer, parts, template.parts),
+    )
 
 
 def _nearest(name: str, real: Mapping[str, MeasuredVertebra]) -> str:
@@ -119,24 +157,16 @@ def _nearest(name: str, real: Mapping[str, MeasuredVertebra]) -> str:
     return min(real, key=lambda other: abs(MOBILE.index(other) - wanted))
 
 
-def _sacrum(
-    person: Person, rng: np.random.Generator, style: BodyStyle, spacing_mm: float
-) -> PosedBone:
-    """Build the sacrum of one person."""
-    size = person.sizes["S1"]
-    template, segments = build_sacrum(
-        SacralShape(
-            size=size,
-            disc_mm=person.alignment.disc_height["S1"],
-            wing_half_mm=size.transverse_span / 2.0 * float(rng.uniform(0.95, 1.12)),
-            lumbarised=person.variant.lumbarised,
-        ),
-        person.poses,
+def _solid_sacrum(
+    person: Person, style: BodyStyle, spacing_mm: float
+) -> tuple[VertebraTemplate, NDArray[np.uint8]]:
+    """Build the sacrum of one person from solids."""
+    return build_sacrum(
+        person,
         superior=_joints_above(person, "S1"),
         style=style,
         spacing_mm=max(spacing_mm, 1.0),
     )
-    return PosedBone(template=template, pose=person.poses["S1"], segments=segments)
 
 
 def _joints_above(person: Person, name: str) -> dict[Side, JointShape]:

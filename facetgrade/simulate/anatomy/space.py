@@ -12,9 +12,10 @@ from facetgrade.simulate.anatomy.curve import SpineCurve, curve_through
 from facetgrade.simulate.anatomy.person import Person
 from facetgrade.simulate.anatomy.posture import SACRAL
 from facetgrade.simulate.anatomy.proportions import MOBILE
-from facetgrade.simulate.anatomy.sacrum import BODY_DEPTH, BODY_WIDTH
+from facetgrade.simulate.anatomy.sacrum import sacral_half_extents
 
 Field = NDArray[np.float32]
+Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -77,6 +78,42 @@ class SpineSpace:
     back: Field
     left: Field
 
+    def window(
+        self, beside_mm: float, back_mm: tuple[float, float]
+    ) -> tuple[Box, SpineSpace]:
+        """Return the block that holds a tube along the spine, and its coordinates.
+
+        Parameters
+        ----------
+        beside_mm : float
+            Half width of the tube.
+        back_mm : tuple of float
+            Front and back of the tube, behind the curve.
+        """
+        back = self.back[:, :, 0]
+        within = np.asarray((back > back_mm[0]) & (back < back_mm[1]))
+        shift = self.left[:, :, 0] - self.x[0, 0, 0]
+        x = self.x[0, 0]
+        low, high = -shift.max() - beside_mm, -shift.min() + beside_mm
+        box = (
+            _span(np.asarray(within.any(axis=1))),
+            _span(np.asarray(within.any(axis=0))),
+            _span(np.asarray((x >= low) & (x <= high))),
+        )
+        flat = (box[0], box[1], slice(None))
+        start = (box[0].start, box[1].start, box[2].start)
+        shape = tuple(s.stop - s.start for s in box)
+        return box, SpineSpace(
+            grid=self.grid.crop(start, (shape[0], shape[1], shape[2])),
+            table=self.table,
+            x=self.x[:, :, box[2]],
+            y=self.y[:, box[1]],
+            z=self.z[box[0]],
+            along=self.along[flat],
+            back=self.back[flat],
+            left=self.left[box],
+        )
+
     def size(self, values: NDArray[np.float64]) -> Field:
         """Interpolate a column of the table, shape (S, R, 1)."""
         return np.interp(self.along, self.table.along, values).astype(np.float32)
@@ -86,6 +123,12 @@ class SpineSpace:
         points = self.table.curve.points[::-1]
         heights = np.maximum.accumulate(points[:, 2])
         return np.interp(self.z, heights, points[:, column]).astype(np.float32)
+
+
+def _span(chosen: NDArray[np.bool_]) -> slice:
+    """Return the range from the first to the last true value; empty if none."""
+    index = np.flatnonzero(chosen)
+    return slice(int(index[0]), int(index[-1]) + 1) if index.size else slice(0, 0)
 
 
 def tabulate_spine(person: Person) -> SpineTable:
@@ -128,11 +171,8 @@ def tabulate_spine(person: Person) -> SpineTable:
 
 def _sacral_rows(person: Person) -> list[tuple[float, ...]]:
     """Return the sizes at the middles of S1 to S5."""
-    size = person.sizes["S1"]
     rows: list[tuple[float, ...]] = []
-    for width, depth in zip(BODY_WIDTH, BODY_DEPTH, strict=True):
-        half_width = width * size.width_upper / 2.0
-        half_depth = depth * size.depth_upper / 2.0
+    for half_width, half_depth in zip(*sacral_half_extents(person), strict=True):
         canal = 0.55 * half_depth
         rows.append(
             (

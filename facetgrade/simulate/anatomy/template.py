@@ -1,4 +1,4 @@
-"""One vertebra in its own frame: signed distance, parts, facets, endplates."""
+"""One vertebra in its own frame: signed distance, parts, facets."""
 
 from __future__ import annotations
 
@@ -46,16 +46,6 @@ class FacetSite:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class Endplate:
-    """Upper or lower surface of a body: middle, outward normal, extents in mm."""
-
-    center_mm: Array
-    normal: Array
-    width_mm: float
-    depth_mm: float
-
-
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class VertebraTemplate:
     """Shape of one vertebra.
 
@@ -75,8 +65,6 @@ class VertebraTemplate:
         `Structure` of the nearest part of the bone, also outside of it.
     superior, inferior : mapping of Side to FacetSite
         Facets of the superior and of the inferior articular processes.
-    upper, lower : Endplate
-        Endplates of the body.
     """
 
     name: str
@@ -85,8 +73,6 @@ class VertebraTemplate:
     parts: NDArray[np.uint8]
     superior: Mapping[Side, FacetSite]
     inferior: Mapping[Side, FacetSite]
-    upper: Endplate
-    lower: Endplate
 
 
 def local_grid(low_mm: Array, high_mm: Array, spacing_mm: float) -> VolumeGeometry:

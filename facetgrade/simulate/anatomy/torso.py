@@ -238,13 +238,14 @@ def _paint_abdomen(tissue: Labels, space: SpineSpace, style: TorsoStyle) -> None
             + (height + 0.12 * side) ** 2
         )
         tissue[kidney < 1.0] = Tissue.ORGAN
-    _paint_vessels(tissue, space, style, wall)
+    _paint_vessels(tissue, space, style)
 
 
-def _paint_vessels(
-    tissue: Labels, space: SpineSpace, style: TorsoStyle, wall: Field
-) -> None:
+def _paint_vessels(tissue: Labels, space: SpineSpace, style: TorsoStyle) -> None:
     """Paint aorta, vena cava and the iliac vessels."""
+    box, space = space.window(85.0, (-55.0, 0.0))
+    tissue = tissue[box]
+    wall = space.size(space.table.half_depth)
     shift = style.vessel_shift_mm
     fork = _stations(space, {"L4": 0.0, "L5": 1.0, "S2": 2.3})
     above = _stations(space, {"L4": 1.0, "L5": 0.0}) > 0.3

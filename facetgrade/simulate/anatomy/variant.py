@@ -27,8 +27,8 @@ class LevelVariant:
         0 free L5 to 1 L5 with a thin disc and transverse processes fused to the
         sacrum (it keeps the name L5).
     lumbarised : float
-        0 ordinary S1 to 1 S1 with a square body and a full disc below (it keeps the
-        name S1).
+        0 ordinary S1 to 1 S1 with a square body and a full disc below; its wings make
+        it sacral-type, so it keeps the name S1.
     s1_s2_disc : float
         Size of the disc remnant between S1 and S2, 0 none to 1 full.
     """
