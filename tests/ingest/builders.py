@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydicom import config
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
@@ -56,7 +57,8 @@ def image_dataset(
     for keyword, value in elements.items():
         if value is None:
             delattr(dataset, keyword)
-        else:
+            continue
+        with config.disable_value_validation():
             setattr(dataset, keyword, value)
     return dataset
 

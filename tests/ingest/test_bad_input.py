@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+
+from facetgrade.errors import IngestError
+from facetgrade.ingest import content_sha256, find_studies, load_study, read_studies
+from tests.ingest.builders import (
+    AXIAL,
+    gradient_volume,
+    image_dataset,
+    save,
+    write_series,
+)
+
+PIXELS = gradient_volume()
+
+
+def load(folder, settings, privacy):
+    (files,) = find_studies(folder, settings=settings)
+    return load_study(files, settings, privacy)
+
+
+@pytest.mark.parametrize(
+    ("elements", "message"),
+    [
+        ({"Modality": "CT"}, "modality CT, not MR"),
+        ({"BodyPartExamined": "HEAD"}, "body part HEAD, not the lumbar spine"),
+        ({"Modality": None, "RescaleIntercept": "-1024"}, "Hounsfield"),
+        ({"SeriesDescription": "localizer"}, "localizer"),
+        ({"ImagePositionPatient": None}, "has no ImagePositionPatient"),
+    ],
+)
+def test_study_of_something_else_is_one_sentence(
+    tmp_path, settings, privacy, elements, message
+):
+    write_series(tmp_path, PIXELS, **elements)
+
+    with pytest.raises(IngestError, match=rf"no usable MR series: .*{message}"):
+        load(tmp_path, settings, privacy)
+
+
+def test_single_slice_is_one_sentence(tmp_path, settings, privacy):
+    write_series(tmp_path, PIXELS[:1])
+
+    with pytest.raises(IngestError, match="only 1 slices in 1 stacks, too few to use"):
+        load(tmp_path, settings, privacy)
+
+
+def test_color_screenshot_is_rejected_and_the_rest_is_used(tmp_path, settings, privacy):
+    write_series(tmp_path, PIXELS)
+    shot = image_dataset(PIXELS[0], (0, 0, 0), series="shot", instance="shot")
+    shot.SamplesPerPixel, shot.PhotometricInterpretation = 3, "RGB"
+    save(shot, tmp_path / "shot.dcm")
+
+    study = load(tmp_path, settings, privacy)
+
+    assert len(study.series) == 1
+    assert study.rejected[0].reason == "color image (screenshot or rendering)"
+
+
+def test_truncated_file_leaves_a_hole_that_is_filled(tmp_path, settings, privacy):
+    files = write_series(tmp_path, gradient_volume((7, 8, 10)))
+    files[3].write_bytes(files[3].read_bytes()[:-50])
+
+    study = load(tmp_path, settings, privacy)
+
+    assert study.series[0].stacks[0].missing_slices == (3,)
+    assert "slice003.dcm pixels cannot be decoded" in study.notes[0]
+    assert "slice 4 of 7 is missing and was interpolated" in study.notes[1]
+
+
+def test_all_files_truncated_is_one_sentence(tmp_path, settings, privacy):
+    for file in write_series(tmp_path, PIXELS):
+        file.write_bytes(file.read_bytes()[:-50])
+
+    with pytest.raises(IngestError, match=r"no usable MR series: slice000\.dcm pix"):
+        load(tmp_path, settings, privacy)
+
+
+def test_random_bytes_never_crash(tmp_path, settings, privacy):
+    content = write_series(tmp_path / "good", PIXELS)[0].read_bytes()
+    rng = np.random.default_rng(0)
+    (tmp_path / "bad").mkdir()
+    for k in range(60):
+        damaged = bytearray(content)
+        for _ in range(4):
+            damaged[rng.integers(132, len(damaged))] = rng.integers(0, 256)
+        (tmp_path / "bad" / f"{k}.dcm").write_bytes(bytes(damaged))
+
+    for files in find_studies(tmp_path, settings=settings):
+        try:
+            load_study(files, settings, privacy)
+        except IngestError as error:
+            assert "no usable MR series" in str(error)  # noqa: PT017
+
+
+def test_illegal_uids_and_stripped_headers_are_read(tmp_path, settings, privacy):
+    stripped = dict.fromkeys(["Modality", "PatientName", "PatientID", "StudyDate"])
+    for part, axes in (("sag", None), ("tra", AXIAL)):
+        options = {"axes": axes} if axes else {}
+        write_series(
+            tmp_path,
+            PIXELS,
+            name=part,
+            series=part,
+            SeriesDescription="T2",
+            StudyInstanceUID="1.2.03.0004",
+            FrameOfReferenceUID=f"1.2.3.0{len(part)}.{part}",
+            **options,
+            **stripped,
+        )
+
+    study = load(tmp_path, settings, privacy)
+
+    assert study.uid == "1.2.03.0004"
+    assert (study.subject, study.date) == ("", "")
+    assert [series.description for series in study.series] == ["T2", "T2"]
+
+
+def test_content_hash_ignores_names_and_order(tmp_path, settings, privacy):
+    paths = write_series(tmp_path / "a", PIXELS)
+    (tmp_path / "b").mkdir()
+    for k, path in enumerate(paths):
+        (tmp_path / "b" / f"{9 - k}").write_bytes(path.read_bytes())
+
+    first = load(tmp_path / "a", settings, privacy)
+    second = load(tmp_path / "b", settings, privacy)
+    (files,) = find_studies(tmp_path / "b", settings=settings)
+
+    assert first.content_sha256 == second.content_sha256 == content_sha256(files)
+
+
+def test_read_studies_yields_what_is_usable(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    write_series(tmp_path / "in" / "good", PIXELS, study="a")
+    write_series(tmp_path / "in" / "ct", PIXELS, study="b", Modality="CT")
+
+    studies = list(read_studies(tmp_path / "in"))
+
+    assert [study.source for study in studies] == ["good"]
+    assert "study ct has no usable MR series" in caplog.text
+
+
+def test_read_studies_raises_when_nothing_is_usable(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    write_series(tmp_path / "in", PIXELS, Modality="CT")
+
+    with pytest.raises(IngestError, match="modality CT"):
+        list(read_studies(tmp_path / "in"))
