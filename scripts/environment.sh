@@ -46,13 +46,13 @@ install_lock() {
     local stamp=".venv/$1.installed"
     cmp -s "$1" "$stamp" && return
     echo "Installing the packages of $1 (a few minutes the first time)"
-    pip install --quiet -c constraints.txt -r "$1"
+    pip install -qq -c constraints.txt -r "$1"
     cp "$1" "$stamp"
 }
 
 install_facetgrade() {
     local stamp=".venv/pyproject.toml.installed"
     cmp -s pyproject.toml "$stamp" && return
-    pip install --quiet --no-deps --editable .
+    pip install -qq --no-deps --editable .
     cp pyproject.toml "$stamp"
 }
