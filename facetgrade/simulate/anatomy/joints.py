@@ -120,8 +120,9 @@ def _fill(
     middle, area = fields
     gap = space.gap_mm[side]
     free = (upper > 0.0) & (lower > 0.0)
-    inside = free & (np.maximum(upper, lower) < gap + 0.6) & (area < 0.5)
-    film = 0.16 * gap * np.clip(1.2 - 0.08 * np.maximum(-area, 0.0), 0.6, 1.0)
+    inside = free & (upper + lower < gap + 0.8) & (area < 0.5)
+    # Physiologic fluid is thinner than 1 mm, and thinnest where the cartilage is thick.
+    film = min(0.16 * gap, 0.45) * np.clip(1.2 + 0.08 * np.minimum(area, 0.0), 0.6, 1.0)
     tissue = np.where(
         np.abs(middle) < film, np.uint8(Tissue.JOINT_FLUID), np.uint8(Tissue.CARTILAGE)
     )

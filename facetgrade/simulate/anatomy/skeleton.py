@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from facetgrade.anatomy import Side
+from facetgrade.anatomy import Side, Structure
 from facetgrade.simulate.anatomy.bones import PosedBone
 from facetgrade.simulate.anatomy.measured import MeasuredVertebra, fit_vertebra
 from facetgrade.simulate.anatomy.parametric import (
@@ -21,7 +21,7 @@ from facetgrade.simulate.anatomy.parametric import (
 )
 from facetgrade.simulate.anatomy.person import Person
 from facetgrade.simulate.anatomy.posture import Interspace, Pose, localize_site
-from facetgrade.simulate.anatomy.primitives import smooth_min
+from facetgrade.simulate.anatomy.primitives import limb, smooth_min
 from facetgrade.simulate.anatomy.proportions import MOBILE
 from facetgrade.simulate.anatomy.sacrum import build_sacrum
 from facetgrade.simulate.anatomy.settings import AnatomySettings
@@ -30,7 +30,7 @@ from facetgrade.simulate.anatomy.sources import (
     load_sacrum,
     load_vertebrae,
 )
-from facetgrade.simulate.anatomy.template import VertebraTemplate
+from facetgrade.simulate.anatomy.template import VertebraTemplate, open_axes
 from facetgrade.simulate.anatomy.visible_human import fit_sacrum, place_segments
 
 
@@ -82,6 +82,7 @@ def build_bones(
             templates = {n: _with_arch(person, t) for n, t in templates.items()}
     if real_sacrum is not None:
         person = place_segments(real_sacrum, person)
+    templates["L5"] = _reaching_sacrum(person, templates["L5"])
     bones = {
         name: PosedBone(template=template, pose=person.poses[name])
         for name, template in templates.items()
@@ -149,6 +150,35 @@ def _with_arch(person: Person, template: VertebraTemplate) -> VertebraTemplate:
         distance_mm=smooth_min(template.distance_mm, arch, 3.0),
         parts=np.where(closer, parts, template.parts),
     )
+
+
+def _reaching_sacrum(person: Person, template: VertebraTemplate) -> VertebraTemplate:
+    """Broaden the transverse processes of a sacralised L5 toward the sacrum."""
+    size, amount = person.sizes["L5"], person.variant.sacralised
+    distance, parts = template.distance_mm, template.parts
+    for side in person.variant.fused_sides:
+        root = np.array(
+            [
+                side.sign * (size.canal_width / 2.0 + size.pedicle_width),
+                size.depth / 2.0 + 8.0,
+                size.height * 0.1,
+            ]
+        )
+        ala = np.array(
+            [
+                side.sign * 0.8 * person.wing_half_mm,
+                0.3 * size.depth,
+                person.sizes["S1"].height / 2.0 - 6.0,
+            ]
+        )
+        goal = person.poses["L5"].to_local(person.poses["S1"].to_lps(ala))
+        # Below about 0.7 a gap remains, a false joint with the ala.
+        tip = root + (goal - root) * min(0.45 + 0.75 * amount, 1.0)
+        axes = open_axes(template.geometry)
+        bar = limb(axes, root, tip, radii_mm=(6.0, 5.0 + 4.0 * amount), stretch=1.3)
+        parts = np.where(bar < distance, np.uint8(Structure.TRANSVERSE_PROCESS), parts)
+        distance = smooth_min(distance, bar, 4.0)
+    return replace(template, distance_mm=distance, parts=parts)
 
 
 def _nearest(name: str, real: Mapping[str, MeasuredVertebra]) -> str:

@@ -59,7 +59,7 @@ def draw_torso_style(rng: np.random.Generator, settings: AnatomySettings) -> Tor
         fat_fraction=settings.muscle_fat_fraction.draw(rng),
         muscle_scale=float(rng.uniform(0.8, 1.15)),
         half_width_mm=float(rng.uniform(140.0, 165.0) + fat),
-        depth_mm=float(rng.uniform(180.0, 220.0) + 1.5 * fat),
+        depth_mm=float(rng.uniform(200.0, 250.0) + 1.5 * fat),
         flatness=float(rng.uniform(0.3, 0.9)),
         vessel_shift_mm=rng.normal(0.0, 2.5, 4),
         streaks=draw_texture(rng, (14.0, 5.0, 3.5)),
@@ -137,8 +137,10 @@ def _paint_cover(
     tissue[septum & (tissue == Tissue.SUBCUTANEOUS_FAT)] = Tissue.FASCIA
     tissue[np.broadcast_to(y > skin - 2.0, tissue.shape)] = Tissue.SKIN
     tissue[np.broadcast_to(y > skin, tissue.shape)] = Tissue.AIR
-    front = skin.max() - style.depth_mm
-    tissue[np.broadcast_to(y < front, tissue.shape)] = Tissue.AIR
+    belly = 2.0 * skin.max(axis=2, keepdims=True) - style.depth_mm - skin
+    tissue[np.broadcast_to(y < belly + 15.0, tissue.shape)] = Tissue.SUBCUTANEOUS_FAT
+    tissue[np.broadcast_to(y < belly + 2.0, tissue.shape)] = Tissue.SKIN
+    tissue[np.broadcast_to(y < belly, tissue.shape)] = Tissue.AIR
 
 
 def _stations(space: SpineSpace, values: dict[str, float]) -> Field:
@@ -172,8 +174,9 @@ def _paint_back_muscles(
     )
     streaks = style.streaks.on(space.grid)
     split = split * style.muscle_scale + 2.0 * streaks
-    floor = wall + 10.0 + 0.05 * np.maximum(beside - 30.0, 0.0)
-    muscle = (space.back > floor) & (beside < outer) & (space.y < fascia)
+    floor = wall + 10.0 + 0.004 * np.maximum(beside - 30.0, 0.0) ** 2
+    edge = outer - 10.0 * np.exp(-np.maximum(space.back - floor, 0.0) / 8.0)
+    muscle = (space.back > floor) & (beside < edge) & (space.y < fascia)
     tissue[muscle] = Tissue.MUSCLE
     inner = muscle & (beside < split)
     border = muscle & (np.abs(beside - split) < 0.8 + 2.5 * style.fat_fraction)

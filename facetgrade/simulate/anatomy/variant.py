@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from facetgrade.anatomy import Side
 from facetgrade.simulate.anatomy.proportions import CHAIN
 from facetgrade.simulate.anatomy.settings import AnatomySettings
 
@@ -31,12 +32,15 @@ class LevelVariant:
         it sacral-type, so it keeps the name S1.
     s1_s2_disc : float
         Size of the disc remnant between S1 and S2, 0 none to 1 full.
+    fused_sides : tuple of Side
+        Where the transverse process of a sacralised L5 reaches the sacrum.
     """
 
     lumbar_count: int
     sacralised: float
     lumbarised: float
     s1_s2_disc: float
+    fused_sides: tuple[Side, ...]
 
     @property
     def is_transitional(self) -> bool:
@@ -57,6 +61,7 @@ def draw_variant(rng: np.random.Generator, settings: AnatomySettings) -> LevelVa
     kind = rng.random()
     amount = float(rng.uniform(0.35, 1.0))
     remnant = settings.s1_s2_disc.draw(rng) * float(rng.uniform(0.0, 1.0))
+    sides = (tuple(Side), (Side.LEFT,), (Side.RIGHT,))[rng.choice(3, p=[0.6, 0.2, 0.2])]
     sacralised = kind < settings.sacralised_l5_probability
     lumbarised = (
         not sacralised
@@ -68,4 +73,5 @@ def draw_variant(rng: np.random.Generator, settings: AnatomySettings) -> LevelVa
         sacralised=amount if sacralised else 0.0,
         lumbarised=amount if lumbarised else 0.0,
         s1_s2_disc=max(remnant, amount) if lumbarised else remnant,
+        fused_sides=sides if sacralised else (),
     )

@@ -134,7 +134,10 @@ def place_segments(sacrum: MeasuredSacrum, person: Person) -> Person:
         left /= np.linalg.norm(left)
         axes = np.stack([left, np.cross(cranial, left), cranial])
         poses[name] = Pose(name=name, center_lps_mm=centers[k], axes=axes)
-    return replace(person, poses=poses)
+    # The mesh is an ordinary sacrum whatever was drawn for the junction.
+    variant = replace(person.variant, lumbarised=0.0, s1_s2_disc=0.0)
+    style = replace(person.sacrum, remnant_mm=(0.0,) * len(person.sacrum.remnant_mm))
+    return replace(person, poses=poses, variant=variant, sacrum=style)
 
 
 def fit_sacrum(
