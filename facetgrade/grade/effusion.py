@@ -15,6 +15,12 @@ _STEP_MM = 0.1
 _SMOOTHING_MM = 0.8
 _SEED_PROBABILITY = 0.25
 _OPPOSED = -0.5
+# A film's share of a voxel that is mostly bone still belongs to its width.
+_BETWEEN = (
+    Structure.JOINT_SPACE,
+    Structure.SUPERIOR_ARTICULAR_PROCESS,
+    Structure.INFERIOR_ARTICULAR_PROCESS,
+)
 
 
 def effusion_width_mm(
@@ -25,10 +31,10 @@ def effusion_width_mm(
 ) -> Interval:
     """Measure the greatest width of the effusion across the joint space.
 
-    At every voxel between opposing articular surfaces the probability of fluid is
-    integrated along the in-plane perpendicular of the surfaces. A voxel that is partly
-    fluid adds its share, so widths below a voxel are resolved. Fluid in the recesses,
-    where no opposing surfaces face each other, has volume but no width.
+    At every voxel of the joint space between opposing articular surfaces the
+    probability of fluid is integrated along the in-plane perpendicular of the surfaces.
+    A voxel that is partly fluid adds its share, so widths below a voxel are resolved.
+    Fluid in the recesses under the capsule has volume but no width.
 
     Parameters
     ----------
@@ -51,19 +57,20 @@ def effusion_width_mm(
     .. [1] J Clin Med Res, article 6572, Fig. 2: greatest distance between the edges of
        the fluid, perpendicular to the joint, on axial T2.
     """
-    seeds, normals = _opposed_surfaces(structures, effusion, spacing_mm, settings)
+    fluid = np.where(np.isin(structures, _BETWEEN), effusion, np.float32(0.0))
+    seeds, normals = _opposed_surfaces(structures, fluid, spacing_mm, settings)
     if len(seeds) == 0:
         return Interval(0.0, 0.0, 0.0)
     half_mm = settings.maximum_gap_mm
     offsets_mm = np.arange(-half_mm + _STEP_MM / 2.0, half_mm, _STEP_MM)
     steps = normals[:, None, :] * offsets_mm[None, :, None] / spacing_mm
     samples = (seeds[:, None, :] + steps).transpose(2, 0, 1)
-    profile = ndimage.map_coordinates(effusion, samples, order=1, output=np.float32)
+    profile = ndimage.map_coordinates(fluid, samples, order=1, output=np.float32)
     profile[profile < settings.volume_floor] = 0.0
     profile = _middle_run(profile)
     value, low, high = (
-        float(np.percentile(fluid.sum(axis=1) * _STEP_MM, settings.width_percentile))
-        for fluid in (
+        float(np.percentile(wet.sum(axis=1) * _STEP_MM, settings.width_percentile))
+        for wet in (
             profile,
             shift_threshold(profile, settings.low_threshold),
             shift_threshold(profile, settings.high_threshold),
@@ -96,7 +103,7 @@ def shift_threshold(
 
 def _opposed_surfaces(
     structures: NDArray[np.uint8],
-    effusion: NDArray[np.float32],
+    fluid: NDArray[np.float32],
     spacing_mm: NDArray[np.float64],
     settings: MeasureSettings,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
@@ -108,9 +115,8 @@ def _opposed_surfaces(
             Structure.INFERIOR_ARTICULAR_PROCESS,
         )
     )
-    between = (effusion >= _SEED_PROBABILITY) & (
-        superior + inferior <= settings.maximum_gap_mm
-    )
+    between = (structures == Structure.JOINT_SPACE) & (fluid >= _SEED_PROBABILITY)
+    between &= superior + inferior <= settings.maximum_gap_mm
     seeds = np.argwhere(between)
     if len(seeds) == 0:
         return seeds, np.zeros((0, 3))
