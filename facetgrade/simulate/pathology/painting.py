@@ -10,6 +10,10 @@ import numpy as np
 from facetgrade.anatomy import FacetJoint, Lesion
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.simulate.pathology.effusion import paint_effusion
+from facetgrade.simulate.pathology.lookalikes import (
+    PROVENANCE_KEY,
+    add_lookalikes,
+)
 from facetgrade.simulate.pathology.plan import (
     JointPlan,
     draw_pattern,
@@ -20,7 +24,7 @@ from facetgrade.simulate.pathology.region import (
     HALF_EXTENT_MM,
     Field,
     JointRegion,
-    copy_column,
+    copy_grid,
     cut_region,
     local_scene,
     paste_block,
@@ -52,7 +56,8 @@ def add_pathology(
     What is painted is measured with the rules of the grade stage; a joint whose
     measured grade differs is painted again, a few times with another share of the
     perimeter and then from a new draw. The truth is always what `measure_truth` says
-    of the returned scene, never the wanted grade.
+    of the returned scene, never the wanted grade. A scene that never went through
+    `add_lookalikes` gets its lookalikes first.
 
     Parameters
     ----------
@@ -80,12 +85,14 @@ def add_pathology(
     unknown = [str(joint) for joint in grades if joint not in scene.joints]
     if unknown:
         raise ValueError(f"grades must name joints of the scene, got {unknown}")
-    column = copy_column(scene.column)
+    if PROVENANCE_KEY not in scene.provenance:
+        scene = add_lookalikes(scene, rng.spawn(1)[0], settings.lookalikes)
+    column = copy_grid(scene.column)
     streams = rng.spawn(len(grades))
     for stream, (joint, grade) in zip(streams, sorted(grades.items()), strict=True):
         local, window = local_scene(scene, column, joint)
         local = _add_synovitis(local, joint, grade, stream, settings, grade_settings)
-        paste_block(column, window, local.column)
+        column = paste_block(column, window, local.column)
     return replace(scene, column=column)
 
 

@@ -106,20 +106,14 @@ def cut_region(
     )
 
 
-def copy_column(column: SceneGrid) -> SceneGrid:
-    """Copy the column with all its labels, and a map for every lesion."""
-    shape = column.tissue.shape
+def copy_grid(grid: SceneGrid) -> SceneGrid:
+    """Copy a grid with all its labels and lesions, to be painted in place."""
     return SceneGrid(
-        geometry=column.geometry,
-        tissue=column.tissue.copy(),
-        structure=column.structure.copy(),
-        vertebra=column.vertebra.copy(),
-        lesions={
-            lesion: column.lesions[lesion].copy()
-            if lesion in column.lesions
-            else np.zeros(shape, np.float32)
-            for lesion in Lesion
-        },
+        geometry=grid.geometry,
+        tissue=grid.tissue.copy(),
+        structure=grid.structure.copy(),
+        vertebra=grid.vertebra.copy(),
+        lesions={lesion: fraction.copy() for lesion, fraction in grid.lesions.items()},
     )
 
 
@@ -156,12 +150,16 @@ def local_scene(
     return replace(scene, column=block), window
 
 
-def paste_block(column: SceneGrid, window: Window, block: SceneGrid) -> None:
-    """Write a painted block into a column, in place."""
+def paste_block(column: SceneGrid, window: Window, block: SceneGrid) -> SceneGrid:
+    """Write a painted block into a column, in place; return it with new lesions."""
     for name in ("tissue", "structure", "vertebra"):
         getattr(column, name)[window] = getattr(block, name)
+    lesions = dict(column.lesions)
     for lesion, fraction in block.lesions.items():
-        column.lesions[lesion][window] = fraction
+        if lesion not in lesions:
+            lesions[lesion] = np.zeros(column.tissue.shape, np.float32)
+        lesions[lesion][window] = fraction
+    return replace(column, lesions=lesions)
 
 
 def put_region(scene: Scene, region: JointRegion) -> Scene:
