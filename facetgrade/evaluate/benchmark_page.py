@@ -95,7 +95,7 @@ def benchmark_page(
     )
     everyone = {"all joints": {**result["grades"], **_parts(result)}}
     blocks = [
-        _headline_block(result["headline"]),
+        _headline_block(result),
         _grade_block(everyone),
         *change_blocks(everyone),
         _place_block(result["localization"], rows),
@@ -113,8 +113,14 @@ def _parts(result: Section) -> Section:
     return {"change": result["change"], "calibration": result["calibration"]}
 
 
-def _headline_block(headline: Sequence[Section]) -> Block:
-    """Return the figures that have a target."""
+def headline_table(result: Section) -> Table:
+    """Lay out the figures that have a target, also for the terminal.
+
+    Parameters
+    ----------
+    result : dict
+        From `results.benchmark_result`.
+    """
     rows = tuple(
         (
             figure["label"],
@@ -122,14 +128,19 @@ def _headline_block(headline: Sequence[Section]) -> Block:
             figure["target"],
             "met" if figure["met"] else "missed",
         )
-        for figure in headline
+        for figure in result["headline"]
     )
+    return Table(("", "reached", "target", ""), rows)
+
+
+def _headline_block(result: Section) -> Block:
+    """Return the figures that have a target."""
     text = (
         "Level and side are right when a center lies nearer to the true joint of its "
         "name than to any other true joint, and within the stated distance. Brackets "
         "are patient-cluster bootstrap intervals.",
     )
-    return Block("Targets", text, (Table(("", "reached", "target", ""), rows),))
+    return Block("Targets", text, (headline_table(result),))
 
 
 def _grade_block(columns: Mapping[str, Section]) -> Block:

@@ -104,12 +104,11 @@ def render(
 
 def readers_page(result: Section, made: Sequence[tuple[str, str]]) -> str:
     """Return the page of a comparison with readers' grades."""
-    readers: Mapping[str, Section] = result["readers"]
-    columns = {**readers, "pooled": result["pooled"]} if len(readers) > 1 else readers
+    columns = _reader_columns(result)
     counts = result["counts"]
     lead = (
         f"{counts['grades_matched']} grades of {counts['readers']} "
-        f"{'reader' if len(readers) == 1 else 'readers'}, "
+        f"{'reader' if counts['readers'] == 1 else 'readers'}, "
         f"{result['pooled']['counts']['patients']} patients"
     )
     blocks = [
@@ -117,10 +116,7 @@ def readers_page(result: Section, made: Sequence[tuple[str, str]]) -> str:
             "Agreement",
             AGREEMENT_TEXT,
             (
-                estimate_table(
-                    AGREEMENT_NAMES,
-                    {name: section["agreement"] for name, section in columns.items()},
-                ),
+                agreement_table(result),
                 prevalence_table(columns),
             ),
             tuple(confusion_picture(name, column) for name, column in columns.items()),
@@ -131,6 +127,19 @@ def readers_page(result: Section, made: Sequence[tuple[str, str]]) -> str:
         *_unmatched_block(result["unmatched"]),
     ]
     return render("Agreement with readers", lead, blocks, made)
+
+
+def agreement_table(result: Section) -> Table:
+    """Lay out the agreement with each reader and pooled, also for the terminal.
+
+    Parameters
+    ----------
+    result : dict
+        From `readers.evaluate_tables`.
+    """
+    columns = _reader_columns(result)
+    groups = {name: section["agreement"] for name, section in columns.items()}
+    return estimate_table(AGREEMENT_NAMES, groups)
 
 
 def estimate_table(
@@ -229,6 +238,12 @@ def number_text(value: float | None) -> str:
     if value is None:
         return UNDEFINED
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def _reader_columns(result: Section) -> dict[str, Section]:
+    """Return the readers, with all of them pooled where there are several."""
+    readers: dict[str, Section] = dict(result["readers"])
+    return {**readers, "pooled": result["pooled"]} if len(readers) > 1 else readers
 
 
 def _between_block(sections: Sequence[Section]) -> list[Block]:

@@ -134,7 +134,8 @@ def factor_section(rows: Rows, bootstrap: Bootstrap) -> Section:
     """Summarize each value of each factor, so that the weakest is visible."""
     groups: dict[str, dict[str, list[int]]] = {}
     for number, row in enumerate(rows):
-        own = {"level": row.level, "side": row.side, "true grade": str(row.truth_grade)}
+        grade = str(row.truth_grade) if row.truth_grade >= 0 else "none"
+        own = {"level": row.level, "side": row.side, "true grade": grade}
         for factor, value in {**own, **row.factors}.items():
             groups.setdefault(factor, {}).setdefault(value, []).append(number)
     return {
