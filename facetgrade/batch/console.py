@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -137,28 +138,27 @@ def print_summary(
 
 
 def _joint_table(rows: Sequence[Row]) -> Table:
-    table = Table(title="Facet joints")
-    for name in ("study", "level", "side"):
-        table.add_column(name)
-    for name in ("grade", "perimeter", "effusion mm3", "edema mm3"):
-        table.add_column(name, justify="right")
-    table.add_column("remarks")
+    table = Table(title="Facet joints, volumes in mm3", box=SIMPLE)
+    table.add_column("study", overflow="fold")
+    table.add_column("joint", no_wrap=True)
+    for name in ("grade", "perimeter", "effusion", "edema"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("remarks", overflow="fold")
     for row in rows:
-        remarks = ";".join(
-            filter(None, (row["reason"], row["extension"], row["flags"]))
-        )
+        remarks = (row["reason"], row["extension"], row["flags"])
         cells = (
-            *(row[key] for key in ("source", "level", "side")),
+            row["source"],
+            f"{row['level']} {row['side']}",
             row["grade"] or "-",
             *(row[key] for key in ("perimeter_fraction", "effusion_mm3", "edema_mm3")),
-            remarks,
+            " ".join(filter(None, remarks)).replace(";", " "),
         )
         table.add_row(*(Text(cell) for cell in cells))
     return table
 
 
 def _count_table(rows: Sequence[Row]) -> Table:
-    table = Table(title="Facet joints")
+    table = Table(title="Facet joints", box=SIMPLE)
     table.add_column("level")
     names = ("0", "1", "2", "3", "4", "ungradable")
     for name in names:
