@@ -88,7 +88,7 @@ def test_the_version_is_that_of_the_package():
 def test_a_study_is_graded_from_any_folder(home, study, tmp_path):
     result = grade(study, "-o", "out", home=home, cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
-    assert "1 studies finished" in result.stdout
+    assert "1 study finished" in result.stdout
     assert result.stdout.endswith("report: out/index.html\n")
     with (tmp_path / "out/joints.csv").open(newline="") as file:
         sides = [(row["level"], row["side"]) for row in csv.DictReader(file)]

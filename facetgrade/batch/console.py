@@ -128,7 +128,8 @@ def print_summary(
         console.print(_count_table(rows))
     elif rows:
         console.print(_joint_table(rows))
-    parts = [f"{len(entries)} studies finished"]
+    noun = "study" if len(entries) == 1 else "studies"
+    parts = [f"{len(entries)} {noun} finished"]
     kept = sum(entry.skipped for entry in entries)
     if kept:
         parts.append(f"{kept} of them by an earlier run")

@@ -69,7 +69,7 @@ def test_a_small_batch_ends_with_a_table_of_joints(console):
     lines = printed(console).splitlines()
     (metal,) = [line for line in lines if "metal" in line]
     assert "metal level-assumed" in metal
-    assert lines[-1] == "1 studies finished, 1 failed"
+    assert lines[-1] == "1 study finished, 1 failed"
 
 
 def test_a_large_batch_ends_with_counts(console):
