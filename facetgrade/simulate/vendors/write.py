@@ -68,7 +68,11 @@ def _save_stripped(dataset: Dataset, path: Path, series_uid: str) -> None:
     """Strip a data set and write it with its illegal values."""
     with _illegal_values_allowed():
         strip_header(dataset, own_frame_of_reference(series_uid))
-        dataset.save_as(path, enforce_file_format=True)
+        # Enforcing the file format would put the right class into the file meta.
+        dataset.preamble = bytes(128)
+        dataset.file_meta.FileMetaInformationGroupLength = 0
+        dataset.file_meta.FileMetaInformationVersion = b"\x00\x01"
+        dataset.save_as(path, enforce_file_format=False)
 
 
 def _datasets(

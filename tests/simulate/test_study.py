@@ -1,0 +1,136 @@
+import json
+from datetime import date
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+
+from facetgrade.config_files import read_settings, read_shipped, shipped_path
+from facetgrade.grade.settings import GradeSettings
+from facetgrade.simulate import simulate, simulate_study, write_study
+from facetgrade.simulate.settings import SimulateSettings
+from facetgrade.simulate.tissue import draw_subject_tissue
+from facetgrade.simulate.vendors import draw_patient
+from tests.simulate.toy_scene import toy_scene
+
+
+@pytest.fixture(scope="module")
+def grade():
+    return read_settings(shipped_path("configs/grade.toml"), GradeSettings)
+
+
+@pytest.fixture(scope="module")
+def config():
+    """Two small Siemens series."""
+    shipped = read_shipped("configs/simulate.toml", SimulateSettings)
+    small = {
+        name: ranges.model_copy(update={"matrix": (96,), "slices": (15, 15)})
+        for name, ranges in shipped.protocols.items()
+    }
+    study = shipped.study.model_copy(
+        update={
+            "always": ("sagittal_stir", "axial_t2_fs"),
+            "sometimes": {},
+            "habits": {"siemens": 1.0},
+        }
+    )
+    return shipped.model_copy(update={"protocols": small, "study": study})
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, config, grade):
+    folder = tmp_path_factory.mktemp("study")
+    rng = np.random.default_rng(1)
+    study = simulate_study(
+        toy_scene(edema=1.0),
+        draw_patient(1, rng),
+        draw_subject_tissue(rng),
+        study_date=date(2021, 1, 5),
+        config=config,
+        rng=rng,
+    )
+    write_study(folder, study, grade=grade, rng=rng)
+    return folder, study
+
+
+def test_truth_lies_in_the_space_of_the_images(written):
+    folder, study = written
+    truth = json.loads((folder / "truth" / "truth.json").read_text())
+    entry = next(j for j in truth["joints"] if j["level"] == "L4-L5")
+    assert entry["side"] == "left"
+    name = entry["masks"]["structures"]
+    image = nibabel.load(folder / "truth" / name)
+    ras = [-entry["center_lps_mm"][0], -entry["center_lps_mm"][1]]
+    ras.append(entry["center_lps_mm"][2])
+    index = np.linalg.inv(image.affine) @ [*ras, 1.0]
+    middle = (np.array(image.shape) - 1) / 2.0
+    np.testing.assert_allclose(index[:3], middle, atol=0.05)
+    assert entry["center_lps_mm"] == pytest.approx(
+        next(f for j, f in study.scene.joints.items() if str(j) == "L4-L5 left")
+        .center_lps_mm.round(4)
+        .tolist()
+    )
+
+
+def test_every_joint_and_series_is_described(written):
+    folder, study = written
+    truth = json.loads((folder / "truth" / "truth.json").read_text())
+    assert len(truth["joints"]) == 8
+    uids = {entry["series_uid"] for entry in truth["series"]}
+    files = (folder / "dicom").rglob("*.IMA")
+    assert uids == {pydicom.dcmread(path).SeriesInstanceUID for path in files}
+    assert truth["study_uid"] == study.examination.study_uid
+    assert all(0 <= joint["grade"] <= 4 for joint in truth["joints"])
+
+
+def test_a_joint_in_the_stack_is_covered(written):
+    folder, _ = written
+    truth = json.loads((folder / "truth" / "truth.json").read_text())
+    sagittal = truth["series"][0]["series_uid"]
+    joint = next(j for j in truth["joints"] if j["level"] == "L3-L4")
+    assert joint["covered"][sagittal] > 0.9
+
+
+def test_at_least_one_study_must_be_asked_for(tmp_path, config, grade):
+    folders = simulate(
+        tmp_path,
+        studies=0,
+        seed=1,
+        pairs=False,
+        anatomy="parametric",
+        config=config,
+        grade=grade,
+    )
+    with pytest.raises(ValueError, match="studies must be at least 1"):
+        next(folders)
+
+
+@pytest.mark.slow
+def test_a_pair_is_one_patient_a_year_apart_with_the_same_seed_giving_the_same(
+    tmp_path, config, grade
+):
+    coarse = config.anatomy.model_copy(
+        update={"body_spacing_mm": 3.0, "column_spacing_mm": 1.0}
+    )
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        written = list(
+            simulate(
+                folder,
+                studies=1,
+                seed=8,
+                pairs=True,
+                anatomy="parametric",
+                config=config.model_copy(update={"anatomy": coarse}),
+                grade=grade,
+            )
+        )
+        assert [p.name for p in written] == ["sim-0001_baseline", "sim-0001_followup"]
+    names = ("a/sim-0001_baseline", "a/sim-0001_followup", "b/sim-0001_baseline")
+    first, later, again = (
+        (tmp_path / name / "truth" / "truth.json").read_text() for name in names
+    )
+    assert first == again
+    days = [date.fromisoformat(json.loads(t)["study_date"]) for t in (first, later)]
+    assert (days[1] - days[0]).days == 365
+    assert json.loads(first)["patient_id"] == json.loads(later)["patient_id"]
