@@ -16,6 +16,7 @@ from facetgrade.grade.settings import GradeSettings
 from facetgrade.simulate.anatomy import build_scene
 from facetgrade.simulate.imperfections import draw_imperfections
 from facetgrade.simulate.pathology import (
+    add_lookalikes,
     add_pathology,
     draw_followup_grades,
     draw_grades,
@@ -218,6 +219,7 @@ def _visits(
     patient = draw_patient(number, rng)
     source, data_folder = _split_source(anatomy)
     healthy = build_scene(config.anatomy, source, rng, data_folder=data_folder)
+    healthy = add_lookalikes(healthy, rng, config.pathology.lookalikes)
     subject = draw_subject_tissue(rng)
     grades = draw_grades(rng, sorted(healthy.joints), config.pathology)
     day = _FIRST_DAY + timedelta(days=int(rng.integers(0, 365)))
