@@ -10,6 +10,7 @@ from facetgrade.anatomy import Structure
 from facetgrade.findings import Interval
 from facetgrade.grade.perimeter import distance_in_plane_mm
 from facetgrade.grade.settings import MeasureSettings
+from facetgrade.grade.window import window_around
 
 _STEP_MM = 0.1
 _SMOOTHING_MM = 0.8
@@ -57,7 +58,14 @@ def effusion_width_mm(
     .. [1] J Clin Med Res, article 6572, Fig. 2: greatest distance between the edges of
        the fluid, perpendicular to the joint, on axial T2.
     """
-    fluid = np.where(np.isin(structures, _BETWEEN), effusion, np.float32(0.0))
+    window = window_around(
+        (effusion > 0.0) & (structures == Structure.JOINT_SPACE),
+        spacing_mm,
+        settings.maximum_gap_mm,
+    )
+    structures = structures[window]
+    between = np.isin(structures, _BETWEEN)
+    fluid = np.where(between, effusion[window], np.float32(0.0))
     seeds, normals = _opposed_surfaces(structures, fluid, spacing_mm, settings)
     if len(seeds) == 0:
         return Interval(0.0, 0.0, 0.0)

@@ -12,6 +12,7 @@ from facetgrade.anatomy import BONES, Lesion, Structure
 from facetgrade.findings import JointMasks
 from facetgrade.grade.perimeter import SOFT_STRUCTURES, joint_outline
 from facetgrade.grade.settings import MeasureSettings
+from facetgrade.grade.window import window_around
 
 MASK_PROBABILITY = 0.5
 
@@ -154,13 +155,7 @@ def _distance_mm(
     distance_mm = np.full(region.shape, np.inf, np.float32)
     if not region.any():
         return distance_mm
-    block = []
-    for axis in range(3):
-        others = tuple(k for k in range(3) if k != axis)
-        reached = np.flatnonzero(region.any(axis=others))
-        margin = int(np.ceil(farthest_mm / spacing_mm[axis])) + 1
-        block.append(slice(max(reached[0] - margin, 0), reached[-1] + margin + 1))
-    window = tuple(block)
+    window = window_around(region, spacing_mm, farthest_mm + spacing_mm.max())
     to_center = ndimage.distance_transform_edt(~region[window], sampling=spacing_mm)
     edge_mm = spacing_mm[1:].mean() / 2.0
     distance_mm[window] = np.maximum(to_center - edge_mm, 0.0)
