@@ -116,15 +116,19 @@ def axial_stack(
     scene : Scene
         Patient in the scanner.
     protocol : Protocol
-        Slices, matrix, spacing.
+        Slices, matrix, spacing; slices are added where they do not reach from the
+        third-lowest lumbar body to the sacrum, as a technologist would.
     rng : Generator
         Small misplacements by the technologist.
     """
     lowest = _lumbar(scene)[-4:]
     normal = np.mean([vertebra.cranial for vertebra in lowest], axis=0)
     center = np.mean([vertebra.center_lps_mm for vertebra in lowest], axis=0)
-    shifted = center + np.array([0.0, 0.0, rng.normal(0.0, 5.0)])
-    return _axial(shifted, normal, protocol, protocol.slices, rng)
+    ends = lowest[0].center_lps_mm - lowest[-1].center_lps_mm
+    extent_mm = float(ends @ normal) / np.linalg.norm(normal)
+    slices = max(protocol.slices, int(np.ceil(extent_mm / protocol.spacing_mm[0])))
+    shifted = center + np.array([0.0, 0.0, rng.normal(0.0, 4.0)])
+    return _axial(shifted, normal, protocol, slices, rng)
 
 
 def axial_blocks(

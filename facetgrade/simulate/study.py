@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from facetgrade.errors import OutputError
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.simulate.anatomy import build_scene
@@ -110,6 +112,8 @@ def simulate(
     ------
     ValueError
         If `studies` is not positive, or the anatomy is unknown or lacks its folder.
+    OutputError
+        If the folder of a study holds something else.
     """
     if studies < 1:
         raise ValueError(f"studies must be at least 1, got {studies}")
@@ -200,11 +204,27 @@ def write_study(
         Defines the true grade.
     rng : Generator
         File order and slice numbering.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds anything but an earlier simulated study.
     """
+    _clear(folder)
     for series in study.series:
         write_series(folder / "dicom", series, study.examination, rng)
     truth = folder / "truth"
     write_truth(truth, study.scene, study.series, study.examination, grade)
+
+
+def _clear(folder: Path) -> None:
+    """Remove an earlier simulated study, refuse to touch anything else."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / "truth").is_dir():
+        raise OutputError(f"{folder} is not empty and holds no simulated study")
+    shutil.rmtree(folder / "dicom", ignore_errors=True)
+    shutil.rmtree(folder / "truth")
 
 
 def _visits(

@@ -56,6 +56,13 @@ def test_the_axial_stack_is_seen_from_below(config):
     assert stack.axes[1, 1] > 0.9
 
 
+def test_a_short_axial_stack_is_lengthened_to_reach_the_third_last_body(config):
+    drawn = replace(protocol(config, "axial_t2"), slices=5)
+    stack = axial_stack(SCENE, drawn, np.random.default_rng(1))
+    # The last four bodies span 3 * 36 = 108 mm.
+    assert stack.shape[0] * stack.spacing_mm[0] == pytest.approx(108.0, abs=5.0)
+
+
 def test_blocks_are_centered_on_their_discs(config):
     drawn = replace(protocol(config, "axial_t2"), slices=30)
     blocks = axial_blocks(SCENE, drawn, blocks=3, rng=np.random.default_rng(1))

@@ -7,6 +7,7 @@ import pydicom
 import pytest
 
 from facetgrade.config_files import read_settings, read_shipped, shipped_path
+from facetgrade.errors import OutputError
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.simulate import simulate, simulate_study, write_study
 from facetgrade.simulate.settings import SimulateSettings
@@ -104,6 +105,13 @@ def test_at_least_one_study_must_be_asked_for(tmp_path, config, grade):
     )
     with pytest.raises(ValueError, match="studies must be at least 1"):
         next(folders)
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path, written, grade):
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="holds no simulated study"):
+        write_study(tmp_path, written[1], grade=grade, rng=np.random.default_rng(1))
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
 @pytest.mark.slow
