@@ -128,11 +128,11 @@ def _paint(
     """Paint one grid from soft tissue to bone and joints."""
     person = patient.person
     space = lay_out(grid, patient.table)
-    tissue = paint_torso(space, patient.torso, person)
+    streaks = patient.torso.streaks.on(grid)
+    tissue = paint_torso(space, patient.torso, person, streaks)
     structure = np.zeros(grid.shape, np.uint8)
     vertebra = np.zeros(grid.shape, np.uint8)
     layers = (tissue, structure, vertebra)
-    streaks = patient.torso.streaks.on(grid)
     paint_interspinous(tissue, space, streaks)
     paint_canal(tissue, structure, space, patient.column)
     paint_foramina(tissue, structure, space, person)
@@ -214,14 +214,14 @@ def _body_grid(patient: _Patient, settings: AnatomySettings) -> VolumeGeometry:
         [
             centers[:, 0].mean() - settings.half_width_mm,
             centers[:, 1].min() - settings.anterior_extent_mm,
-            person.poses["S4"].center_lps_mm[2],
+            person.poses["S5"].center_lps_mm[2] - 25.0,
         ]
     )
     high = np.array(
         [
             centers[:, 0].mean() + settings.half_width_mm,
             tips[inner].max() + patient.torso.subcutaneous_mm + 8.0,
-            person.poses["T11"].center_lps_mm[2] + 14.0,
+            person.poses["T10"].center_lps_mm[2] + 6.0,
         ]
     )
     return _upright_grid(low, high, settings.body_spacing_mm)

@@ -93,7 +93,7 @@ def paint_canal(
     canal = radius < 1.0
     tissue[canal] = Tissue.EPIDURAL_FAT
     structure[canal] = Structure.CANAL
-    _paint_sac(tissue, space, style, (half_width, half_depth, behind))
+    _paint_sac(tissue, space, style)
 
 
 def _paint_long_ligaments(tissue: Labels, space: SpineSpace) -> None:
@@ -109,14 +109,13 @@ def _paint_long_ligaments(tissue: Labels, space: SpineSpace) -> None:
     tissue[front | back] = Tissue.LIGAMENT
 
 
-def _paint_sac(
-    tissue: Labels,
-    space: SpineSpace,
-    style: ColumnStyle,
-    canal: tuple[Field, Field, Field],
-) -> None:
+def _paint_sac(tissue: Labels, space: SpineSpace, style: ColumnStyle) -> None:
     """Paint the thecal sac with cord and roots, and the roots below it."""
-    half_width, half_depth, behind = canal
+    box, space = space.window(17.0, (8.0, 55.0))
+    tissue = tissue[box]
+    half_width = space.size(space.table.canal_half_width)
+    half_depth = space.size(space.table.canal_half_depth)
+    behind = (space.back - space.size(space.table.canal_middle)) / half_depth
     bodies = space.table.bodies
     end = bodies["S1"] + style.sac_end * (bodies["S3"] - bodies["S1"])
     taper = np.clip((end - space.along) / (1.3 * (end - bodies["L4"])), 0.0, 1.0) ** 0.6
@@ -148,6 +147,8 @@ def paint_foramina(
     tissue: Labels, structure: Labels, space: SpineSpace, person: Person
 ) -> None:
     """Paint the foramina with fat and a ganglion each."""
+    box, space = space.window(45.0, (0.0, 45.0))
+    tissue, structure = tissue[box], structure[box]
     bodies = space.table.bodies
     beside = np.abs(space.left)
     for item in person.interspaces:

@@ -13,7 +13,7 @@ from facetgrade.geometry import VolumeGeometry
 from facetgrade.simulate.anatomy.bones import Box, SampledBone, overlap, within
 from facetgrade.simulate.anatomy.posture import Interspace
 from facetgrade.simulate.anatomy.primitives import smooth_min
-from facetgrade.simulate.anatomy.template import FAR_MM, FacetSite
+from facetgrade.simulate.anatomy.template import FacetSite
 from facetgrade.simulate.scene import Tissue
 
 _REACH_MM = 24.0  # half edge of the block around a joint
@@ -194,13 +194,9 @@ def _own_parts(
     )
     for bone, name in zip(bones, names, strict=True):
         block = within(bone.box, box)
-        near = (area < 1.0) & (np.abs(bone.distance_mm[block]) < FAR_MM)
-        other = bone.distance_mm[block] > -4.0
+        shallow = (area < 1.5) & (bone.distance_mm[block] > -4.5)
         body = bone.parts[block] == Structure.VERTEBRAL_BODY
-        pedicle = bone.parts[block] == Structure.PEDICLE
-        np.copyto(
-            bone.parts[block], np.uint8(name), where=near & other & ~body & ~pedicle
-        )
+        np.copyto(bone.parts[block], np.uint8(name), where=shallow & ~body)
 
 
 def joint_frame(

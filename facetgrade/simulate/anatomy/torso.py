@@ -68,14 +68,28 @@ def draw_torso_style(rng: np.random.Generator, settings: AnatomySettings) -> Tor
     )
 
 
-def paint_torso(space: SpineSpace, style: TorsoStyle, person: Person) -> Labels:
-    """Return the tissue of every voxel as if there were no spine."""
+def paint_torso(
+    space: SpineSpace, style: TorsoStyle, person: Person, streaks: Field
+) -> Labels:
+    """Return the tissue of every voxel as if there were no spine.
+
+    Parameters
+    ----------
+    space : SpineSpace
+        Coordinates of the grid.
+    style : TorsoStyle
+        The person's soft tissue.
+    person : Person
+        The person.
+    streaks : (S, R, C) float32 ndarray
+        `style.streaks` on the grid.
+    """
     tissue = np.full(space.grid.shape, Tissue.ABDOMINAL_FAT, np.uint8)
     skin = _back_surface(space, style)
     fascia = _fascia_surface(space, style, person)
     _paint_abdomen(tissue, space, style)
-    _paint_psoas(tissue, space, style)
-    _paint_back_muscles(tissue, space, style, fascia)
+    _paint_psoas(tissue, space, style, streaks)
+    _paint_back_muscles(tissue, space, style, (fascia, streaks))
     _paint_cover(tissue, space, style, skin, fascia)
     return tissue
 
@@ -151,9 +165,10 @@ def _stations(space: SpineSpace, values: dict[str, float]) -> Field:
 
 
 def _paint_back_muscles(
-    tissue: Labels, space: SpineSpace, style: TorsoStyle, fascia: Field
+    tissue: Labels, space: SpineSpace, style: TorsoStyle, fields: tuple[Field, Field]
 ) -> None:
     """Paint multifidus, erector spinae and quadratus lumborum with their fat."""
+    fascia, streaks = fields
     beside = np.abs(space.left)
     wall = space.size(space.table.half_depth)
     split = _stations(
@@ -172,7 +187,6 @@ def _paint_back_muscles(
     outer = style.muscle_scale * _stations(
         space, {"T10": 58, "L1": 68, "L3": 74, "L4": 68, "L5": 52, "S1": 44, "S2": 40}
     )
-    streaks = style.streaks.on(space.grid)
     split = split * style.muscle_scale + 2.0 * streaks
     floor = wall + 10.0 + 0.004 * np.maximum(beside - 30.0, 0.0) ** 2
     edge = outer - 10.0 * np.exp(-np.maximum(space.back - floor, 0.0) / 8.0)
@@ -201,7 +215,9 @@ def _normal_quantile(share: float) -> float:
     return float(5.063 * (share**0.135 - (1.0 - share) ** 0.135))
 
 
-def _paint_psoas(tissue: Labels, space: SpineSpace, style: TorsoStyle) -> None:
+def _paint_psoas(
+    tissue: Labels, space: SpineSpace, style: TorsoStyle, streaks: Field
+) -> None:
     """Paint the psoas muscles."""
     beside = np.abs(space.left)
     radius = style.muscle_scale * _stations(
@@ -216,7 +232,7 @@ def _paint_psoas(tissue: Labels, space: SpineSpace, style: TorsoStyle) -> None:
     ) ** 2
     psoas = (shape < 1.0) & (radius > 1.0)
     tissue[psoas] = Tissue.MUSCLE
-    fat = psoas & (style.streaks.on(space.grid) < -2.2 + style.fat_fraction)
+    fat = psoas & (streaks < -2.2 + style.fat_fraction)
     tissue[fat] = Tissue.INTRAMUSCULAR_FAT
 
 
