@@ -4,6 +4,7 @@ import pytest
 from facetgrade.anatomy import (
     VERTEBRAE,
     FacetJoint,
+    Lesion,
     Level,
     Side,
     Structure,
@@ -120,3 +121,107 @@ def test_wanted_grade_is_measured(toy, rules, settings, grade, seed):
     scene = add_pathology(toy, {RIGHT: grade}, rng, settings, rules)
 
     assert measure_truth(scene, RIGHT, rules)[1].grade == grade
+
+
+@pytest.fixture(scope="module")
+def painted(toy, rules, settings) -> dict[int, Scene]:
+    return {
+        grade: add_pathology(
+            toy, {RIGHT: grade}, np.random.default_rng(5), settings, rules
+        )
+        for grade in (1, 3, 4)
+    }
+
+
+def test_fraction_keeps_the_margin_around_one_half(toy, rules, settings):
+    strict = settings.model_copy(update={"margin": 0.2, "marrow_only": 0.0})
+
+    scene = add_pathology(toy, {RIGHT: 2}, np.random.default_rng(3), strict, rules)
+
+    extents = measure_truth(scene, RIGHT, rules)[0]
+    assert 0.0 < extents.perimeter_fraction.value <= 0.3
+
+
+def test_same_seed_paints_the_same(toy, rules, settings, painted):
+    again = add_pathology(toy, {RIGHT: 3}, np.random.default_rng(5), settings, rules)
+
+    np.testing.assert_array_equal(again.column.tissue, painted[3].column.tissue)
+    for lesion, fraction in painted[3].column.lesions.items():
+        np.testing.assert_array_equal(again.column.lesions[lesion], fraction)
+
+
+def test_healthy_scene_is_not_changed(toy, painted):
+    assert toy.column.lesions == {}
+    assert not (toy.column.tissue == Tissue.JOINT_FLUID).any()
+    assert (painted[1].column.tissue == Tissue.JOINT_FLUID).any()
+
+
+@pytest.mark.parametrize("grade", [1, 3, 4])
+def test_effusion_stays_within_joint_and_capsule(painted, grade):
+    column = painted[grade].column
+    where = column.structure[column.lesions[Lesion.EFFUSION] >= 0.5]
+
+    assert set(np.unique(where)) <= {S.JOINT_SPACE, S.CAPSULE}
+
+
+@pytest.mark.parametrize("grade", [3, 4])
+def test_soft_tissue_edema_is_never_in_bone_canal_or_joint(painted, grade):
+    column = painted[grade].column
+    where = column.structure[column.lesions[Lesion.SOFT_TISSUE_EDEMA] > 0.0]
+
+    assert set(np.unique(where)) <= {S.SOFT_TISSUE, S.FORAMEN, S.LIGAMENTUM_FLAVUM}
+
+
+def test_grade_3_leaves_the_sites_of_grade_4_alone(painted):
+    column = painted[3].column
+    edema = column.lesions[Lesion.SOFT_TISSUE_EDEMA] > 0.0
+    edema |= column.lesions[Lesion.MARROW_EDEMA] > 0.5
+    sites = (S.FORAMEN, S.LIGAMENTUM_FLAVUM, S.PEDICLE, S.TRANSVERSE_PROCESS)
+
+    assert not np.isin(column.structure[edema], sites).any()
+
+
+def test_grade_4_reaches_a_site(painted, rules):
+    assert measure_truth(painted[4], RIGHT, rules)[1].extension
+
+
+def test_marrow_edema_lies_in_marrow(painted):
+    column = painted[4].column
+    where = column.tissue[column.lesions[Lesion.MARROW_EDEMA] > 0.0]
+
+    assert set(np.unique(where)) <= {T.MARROW}
+
+
+def test_wider_effusion_is_measured_wider(toy, rules, settings):
+    widths = []
+    for width_mm in (1.4, 2.4):
+        plain = settings.model_copy(
+            update={"effusion_width_mm": (width_mm, width_mm), "recess_distension": 0.0}
+        )
+        scene = add_pathology(toy, {RIGHT: 1}, np.random.default_rng(1), plain, rules)
+        widths.append(measure_truth(scene, RIGHT, rules)[0].effusion_width_mm.value)
+
+    # The film is at most 35 % thinner in places; the greatest width is the drawn one.
+    assert widths == pytest.approx([1.4, 2.4], abs=0.25)
+
+
+def test_marrow_edema_alone_is_grade_2(toy, rules, settings):
+    marrow = settings.model_copy(update={"marrow_only": 1.0})
+
+    scene = add_pathology(toy, {RIGHT: 2}, np.random.default_rng(0), marrow, rules)
+
+    extents, found = measure_truth(scene, RIGHT, rules)
+    assert found.grade == 2
+    assert extents.perimeter_fraction.value == 0.0
+
+
+def test_unknown_joint_is_refused(toy, rules, settings):
+    other = FacetJoint(Level.L1_L2, Side.LEFT)
+
+    with pytest.raises(ValueError, match="L1-L2 left"):
+        add_pathology(toy, {other: 1}, np.random.default_rng(0), settings, rules)
+
+
+def test_grade_5_is_refused(toy, rules, settings):
+    with pytest.raises(ValueError, match="0-4, got 5"):
+        add_pathology(toy, {RIGHT: 5}, np.random.default_rng(0), settings, rules)

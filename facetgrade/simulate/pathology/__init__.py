@@ -1,6 +1,10 @@
 """Facet synovitis of known grade, and what looks like it."""
 
-from facetgrade.simulate.pathology.grades import draw_followup_grades, draw_grades
+from facetgrade.simulate.pathology.grades import (
+    draw_followup_grades,
+    draw_grades,
+    draw_trial_case,
+)
 from facetgrade.simulate.pathology.lookalikes import add_lookalikes
 from facetgrade.simulate.pathology.painting import add_pathology
 from facetgrade.simulate.pathology.settings import (
@@ -17,4 +21,5 @@ __all__ = [
     "add_pathology",
     "draw_followup_grades",
     "draw_grades",
+    "draw_trial_case",
 ]

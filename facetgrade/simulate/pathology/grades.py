@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.special import ndtr
 
-from facetgrade.anatomy import FacetJoint
+from facetgrade.anatomy import FacetJoint, Level, Side
 from facetgrade.simulate.pathology.settings import PathologySettings
 
 
@@ -67,3 +67,35 @@ def draw_followup_grades(
         joint: int(rng.choice(5, p=settings.followup_transitions[grade]))
         for joint, grade in baseline.items()
     }
+
+
+def draw_trial_case(
+    rng: np.random.Generator, joints: Sequence[FacetJoint]
+) -> tuple[dict[FacetJoint, int], dict[FacetJoint, int]]:
+    """Draw a patient like the published one, before treatment and a year later.
+
+    The report says: suspected synovitis of both L3-L4 joints, severe synovitis on the
+    right of L4-L5, lower at one year. It prints no grades; suspected is drawn as grade
+    1 or 2, severe is grade 4, and the other joints have at most an effusion.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of randomness.
+    joints : sequence of FacetJoint
+        Joints of the patient.
+
+    Returns
+    -------
+    dict of FacetJoint to int, dict of FacetJoint to int
+        Grades at baseline and at follow-up.
+    """
+    baseline = {joint: int(rng.integers(0, 2)) for joint in joints}
+    suspected = [joint for joint in joints if joint.level is Level.L3_L4]
+    severe = FacetJoint(Level.L4_L5, Side.RIGHT)
+    baseline |= {joint: int(rng.integers(1, 3)) for joint in suspected}
+    followup = baseline | {joint: baseline[joint] - 1 for joint in suspected}
+    if severe in baseline:
+        baseline[severe] = 4
+        followup[severe] = int(rng.integers(1, 3))
+    return baseline, followup

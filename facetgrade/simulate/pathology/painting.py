@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from facetgrade.anatomy import FacetJoint, Lesion
+from facetgrade.findings import Extents, SequenceGrade
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.simulate.pathology.effusion import paint_effusion
 from facetgrade.simulate.pathology.lookalikes import (
@@ -41,6 +42,7 @@ from facetgrade.simulate.truth import (
 )
 
 _TOLERANCE = 0.02
+_HALF = 0.5
 _EDEMA = (Lesion.SOFT_TISSUE_EDEMA, Lesion.MARROW_EDEMA)
 
 
@@ -109,7 +111,8 @@ def _add_synovitis(
     for _ in range(settings.attempts):
         plan = draw_plan(rng, grade, settings)
         painted, found = _paint_plan(scene, joint, plan, rng, settings, grade_settings)
-        if found == grade:
+        fraction = found.extents.perimeter_fraction.value
+        if found.grade == grade and abs(fraction - _HALF) >= settings.margin:
             break
     return painted
 
@@ -121,22 +124,21 @@ def _paint_plan(
     rng: np.random.Generator,
     settings: PathologySettings,
     grade_settings: GradeSettings,
-) -> tuple[Scene, int]:
+) -> tuple[Scene, SequenceGrade]:
     """Paint one plan and measure its grade, correcting the perimeter once."""
     region = cut_region(scene, scene.joints[joint], HALF_EXTENT_MM)
     paint_effusion(region, plan.effusion, rng)
     painted = put_region(scene, region)
     if plan.perimeter_fraction == 0.0 and plan.marrow_depth_mm == 0.0:
-        return painted, measure_truth(painted, joint, grade_settings)[1].grade
+        return painted, measure_truth(painted, joint, grade_settings)[1]
     grid = fine_joint_grid(painted, joint)
     masks = truth_joint_masks(painted, joint, grid)
     around = survey(region, masks, grade_settings.measure.perimeter)
     pattern = draw_pattern(rng, around, settings)
     texture_seed = int(rng.integers(2**63))
     before = {lesion: region.lesions[lesion].copy() for lesion in _EDEMA}
-    sectors = _sector_count(plan, around)
-    grade = -1
-    for _ in range(2):
+
+    def paint(sectors: int) -> tuple[Scene, SequenceGrade]:
         table = thickness_table(
             pattern,
             around,
@@ -147,14 +149,13 @@ def _paint_plan(
         texture = np.random.default_rng(texture_seed)
         edema = planned_edema(region, joint, plan, around, table, texture)
         _write(region, before, edema)
-        painted = put_region(painted, region)
-        extents, result = measure_truth(painted, joint, grade_settings)
-        grade = result.grade
-        corrected = _corrected(plan, around, sectors, extents.perimeter_fraction.value)
-        if corrected == sectors:
-            break
-        sectors = corrected
-    return painted, grade
+        result = put_region(painted, region)
+        return result, measure_truth(result, joint, grade_settings)[1]
+
+    wanted = _sector_count(plan, around)
+    result, found = paint(wanted)
+    corrected = _corrected(plan, around, wanted, found.extents)
+    return (result, found) if corrected == wanted else paint(corrected)
 
 
 def _write(
@@ -172,10 +173,10 @@ def _sector_count(plan: JointPlan, around: Surroundings) -> int:
 
 
 def _corrected(
-    plan: JointPlan, around: Surroundings, sectors: int, measured: float
+    plan: JointPlan, around: Surroundings, sectors: int, measured: Extents
 ) -> int:
     """Change the number of sectors if the measured fraction misses the wanted one."""
-    miss = plan.perimeter_fraction - measured
+    miss = plan.perimeter_fraction - measured.perimeter_fraction.value
     if plan.perimeter_fraction == 0.0 or abs(miss) <= _TOLERANCE:
         return sectors
     change = round(miss * int(around.counted.sum()))
