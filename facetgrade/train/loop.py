@@ -134,7 +134,7 @@ def _loader(
     """Yield batches; case i is drawn from (seed, i), whatever the worker."""
     return iter(
         DataLoader(
-            Subset(task.dataset, indices),  # type: ignore[arg-type]
+            Subset(task.dataset, indices),
             batch_size=settings.optimizer.batch,
             num_workers=settings.run.workers,
             prefetch_factor=4 if settings.run.workers else None,
@@ -161,7 +161,7 @@ def _step(
     with torch.autocast("cpu", torch.bfloat16, enabled=chosen.bfloat16):
         loss = task.loss(batch)
     state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(task.network.parameters(), chosen.gradient_clip)
     state.optimizer.step()
     state.average.update_parameters(state.network)
@@ -177,7 +177,7 @@ def _steps_in(task: Task, settings: TrainSettings) -> int:
         enabled = settings.optimizer.bfloat16
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             loss = task.loss(case)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         task.network.zero_grad(set_to_none=True)
         marks.append(time.monotonic())
     seconds = float(np.median(np.diff(marks))) * VALIDATION_SHARE
