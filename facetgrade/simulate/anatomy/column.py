@@ -37,6 +37,8 @@ class ColumnStyle:
         Places of the roots in the sac, relative to its half extents.
     bulge_mm : dict of str to float
         How far each disc stands out behind and beside the endplates.
+    protrusion : dict of str to (float, float)
+        How far a herniation of the disc stands out in mm, and its place to the left.
     squareness : float
         Exponent of the outline of the discs.
     """
@@ -48,6 +50,7 @@ class ColumnStyle:
     flavum_mm: float
     roots: NDArray[np.float64]
     bulge_mm: dict[str, float]
+    protrusion: dict[str, tuple[float, float]]
     squareness: float
 
 
@@ -68,8 +71,20 @@ def draw_column_style(
             s.upper: float(max(rng.normal(0.3 + 2.2 * s.degeneration, 0.7), -0.5))
             for s in person.interspaces
         },
+        protrusion={
+            s.upper: _draw_protrusion(rng, s.degeneration) for s in person.interspaces
+        },
         squareness=squareness,
     )
+
+
+def _draw_protrusion(
+    rng: np.random.Generator, degeneration: float
+) -> tuple[float, float]:
+    """Draw size and place of a herniation, mostly none."""
+    size, place = rng.uniform(1.5, 6.0), rng.normal(0.0, 6.0)
+    herniated = rng.random() < 0.3 * degeneration
+    return float(size) * herniated, float(place)
 
 
 def paint_canal(
@@ -282,9 +297,10 @@ def _paint_disc(
     width = (upper.width_lower + lower.width_upper) / 4.0 + bulge * 0.7
     depth = (upper.depth_lower + lower.depth_upper) / 4.0 + bulge * 0.8
     power = np.float32(style.squareness)
-    radius = ((np.abs(x) / width) ** power + (np.abs(y) / depth) ** power) ** (
-        1 / power
-    )
+    size, place_mm = style.protrusion[item.upper]
+    reach = depth + size * np.exp(-(((x - place_mm) / 7.0) ** 2)) * (y > 0.0)
+    total = (np.abs(x) / width) ** power + (np.abs(y) / reach) ** power
+    radius = np.asarray(total ** (1.0 / power), np.float32)
     # Past the rim the disc is as high as the gap; inside, the endplates are hollow.
     half = item.height_mm / 2.0 + 1.5 - y * np.float32(np.tan(np.radians(5.0)))
     half = half + 5.0 * np.maximum(1.0 - radius, 0.0)

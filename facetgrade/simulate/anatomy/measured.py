@@ -37,7 +37,9 @@ from facetgrade.simulate.anatomy.template import (
     local_grid,
 )
 
-_PLAIN = BodyStyle(waist=0.1, squareness=2.5, hollow_mm=1.0, concavity_mm=1.0)
+_PLAIN = BodyStyle(
+    waist=0.1, squareness=2.5, hollow_mm=1.0, concavity_mm=1.0, flare=0.0
+)
 _COARSE_MM = 3.0
 _FACET_SIGMA_MM = 11.0
 

@@ -63,12 +63,15 @@ class BodyStyle:
     waist, squareness, hollow_mm, concavity_mm : float
         Relative waist, exponent of the outline, depth of the back wall's hollow and
         of the endplates.
+    flare : float
+        Relative widening of the rims by osteophytes.
     """
 
     waist: float
     squareness: float
     hollow_mm: float
     concavity_mm: float
+    flare: float
 
 
 def draw_body_style(rng: np.random.Generator) -> BodyStyle:
@@ -77,7 +80,8 @@ def draw_body_style(rng: np.random.Generator) -> BodyStyle:
         waist=float(rng.uniform(0.06, 0.16)),
         squareness=float(rng.uniform(2.2, 3.0)),
         hollow_mm=float(rng.uniform(0.5, 2.5)),
-        concavity_mm=float(rng.uniform(0.8, 2.6)),
+        concavity_mm=float(rng.uniform(0.8, 2.8)),
+        flare=float(max(rng.normal(0.0, 0.03), 0.0)),
     )
 
 
@@ -160,6 +164,8 @@ def body(axes: Axes, size: Proportions, style: BodyStyle) -> Field:
     x, y, z = axes
     share = np.clip(z / size.height + 0.5, -0.1, 1.1)
     waist = 1.0 - style.waist * np.clip(1.0 - (2.0 * z / size.height) ** 2, 0.0, 1.0)
+    rim = (np.abs(z) - size.height / 2.0) / 3.5
+    waist = waist + style.flare * np.exp(-(rim**2))
     half_width = (
         0.5 * waist * (size.width_lower * (1 - share) + size.width_upper * share)
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from facetgrade.anatomy import Side, Structure
 from facetgrade.simulate.anatomy.bones import PosedBone
@@ -32,6 +33,8 @@ from facetgrade.simulate.anatomy.sources import (
 )
 from facetgrade.simulate.anatomy.template import VertebraTemplate, open_axes
 from facetgrade.simulate.anatomy.visible_human import fit_sacrum, place_segments
+
+_GRAIN_MM = 9.0  # of the random unevenness of bones made of solids
 
 
 def build_bones(
@@ -71,7 +74,8 @@ def build_bones(
     noise = (settings.deformation_mm.draw(rng), rng)
     real_sacrum = None
     if source == "parametric":
-        templates = _parametric(person, style, spacing)
+        smooth = _parametric(person, style, spacing)
+        templates = {n: _roughened(t, noise) for n, t in smooth.items()}
     else:
         if data_folder is None:
             raise ValueError(f"source {source!r} needs data_folder")
@@ -88,6 +92,7 @@ def build_bones(
         for name, template in templates.items()
     }
     sacrum = _solid_sacrum(person, style, spacing)
+    sacrum = _roughened(sacrum[0], noise), sacrum[1]
     if real_sacrum is not None:
         joints = _joints_above(person, "S1")
         first = person.sizes["S1"]
@@ -150,6 +155,18 @@ def _with_arch(person: Person, template: VertebraTemplate) -> VertebraTemplate:
         distance_mm=smooth_min(template.distance_mm, arch, 3.0),
         parts=np.where(closer, parts, template.parts),
     )
+
+
+def _roughened(
+    template: VertebraTemplate, noise: tuple[float, np.random.Generator]
+) -> VertebraTemplate:
+    """Move the surface of a bone in and out by a smooth random amount."""
+    amount, rng = noise
+    shape = template.distance_mm.shape
+    grain = np.ceil(np.array(shape) * template.geometry.spacing_mm / _GRAIN_MM) + 1
+    values = rng.normal(0.0, 0.7 * amount, grain.astype(int)).astype(np.float32)
+    bumps = ndimage.zoom(values, np.array(shape) / grain, order=1)
+    return replace(template, distance_mm=template.distance_mm + bumps)
 
 
 def _reaching_sacrum(person: Person, template: VertebraTemplate) -> VertebraTemplate:

@@ -59,7 +59,7 @@ def draw_torso_style(rng: np.random.Generator, settings: AnatomySettings) -> Tor
         fat_fraction=settings.muscle_fat_fraction.draw(rng),
         muscle_scale=float(rng.uniform(0.8, 1.15)),
         half_width_mm=float(rng.uniform(140.0, 165.0) + fat),
-        depth_mm=float(rng.uniform(200.0, 250.0) + 1.5 * fat),
+        depth_mm=float(rng.uniform(215.0, 265.0) + 1.5 * fat),
         flatness=float(rng.uniform(0.3, 0.9)),
         vessel_shift_mm=rng.normal(0.0, 2.5, 4),
         streaks=draw_texture(rng, (14.0, 5.0, 3.5)),
