@@ -1,7 +1,8 @@
-"""Enhanced MR Image Storage: one multi-frame file for each series."""
+"""Enhanced MR Image Storage: one multi-frame file for each block of a series."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -61,57 +62,61 @@ _SEQUENCE_VALUES: dict[str, Any] = {
 }
 
 
-def enhanced_dataset(
+def enhanced_datasets(
     series: AcquiredSeries, examination: Examination, rng: np.random.Generator
-) -> Dataset:
-    """Write a whole series as one multi-frame object.
+) -> Iterator[Dataset]:
+    """Yield one multi-frame object for each block of a series.
+
+    An object could hold all blocks, but common readers then refuse it.
 
     Parameters
     ----------
     series : AcquiredSeries
-        What was acquired; every block becomes a stack (0020,9056).
+        What was acquired.
     examination : Examination
         Patient and visit.
     rng : Generator
-        Every frame may have a rescale slope of its own.
+        Every frame has a rescale slope of its own.
 
-    Returns
-    -------
+    Yields
+    ------
     Dataset
         Complete, with file meta and pixels.
     """
-    dataset = header(
-        series, examination, series_texts(series.protocol, examination.habit)
-    )
+    stored = store_pixels(series, examination.habit)
+    first = 0
+    for number, volume in enumerate(series.volumes, start=1):
+        count = volume.geometry.shape[0]
+        factors = rng.uniform(1.0, 1.4, count)
+        slopes = np.round(stored.slope * factors, 6)
+        frames = stored.frames[first : first + count]
+        rescaled = np.rint(frames * (stored.slope / slopes)[:, None, None])
+        dataset = _block_dataset(series, examination, number)
+        acquired = dataset.AcquisitionDateTime
+        dataset.PerFrameFunctionalGroupsSequence = [
+            _frame_groups(volume.geometry, index, slope=float(slope), acquired=acquired)
+            for index, slope in enumerate(slopes)
+        ]
+        dataset.NumberOfFrames = count
+        integers = rescaled.clip(0, 4095).astype(np.uint16)
+        add_pixels(dataset, integers, examination.transfer_syntax)
+        yield dataset
+        first += count
+
+
+def _block_dataset(
+    series: AcquiredSeries, examination: Examination, number: int
+) -> Dataset:
+    """Write what all frames of one block share."""
+    texts = series_texts(series.protocol, examination.habit)
+    dataset = header(series, examination, texts)
     dataset.SOPClassUID = EnhancedMRImageStorage
     dataset.ImageType = _FRAME_TYPE
-    dataset.InstanceNumber = 1
+    dataset.InstanceNumber = number
     _add_sequence(dataset, series)
-    _add_dimensions(dataset, f"{series.uid}.2")
-    stored = store_pixels(series, examination.habit)
-    factors = rng.uniform(1.0, 1.4, len(stored.frames))
-    slopes = np.round(stored.slope * factors, 6)
-    rescaled = np.rint(stored.frames * (stored.slope / slopes)[:, None, None])
-    places = [
-        (volume.geometry, stack, index)
-        for stack, volume in enumerate(series.volumes)
-        for index in range(volume.geometry.shape[0])
-    ]
-    dataset.NumberOfFrames = len(places)
+    _add_dimensions(dataset, f"{series.uid}.{number}.1")
     dataset.SharedFunctionalGroupsSequence = [_shared_groups(series)]
-    dataset.PerFrameFunctionalGroupsSequence = [
-        _frame_groups(
-            geometry,
-            stack,
-            index,
-            slope=float(slope),
-            acquired=dataset.AcquisitionDateTime,
-        )
-        for (geometry, stack, index), slope in zip(places, slopes, strict=True)
-    ]
-    set_instance_uid(dataset, f"{series.uid}.1")
-    frames = rescaled.clip(0, 4095).astype(np.uint16)
-    add_pixels(dataset, frames, examination.transfer_syntax)
+    set_instance_uid(dataset, f"{series.uid}.{number}")
     return dataset
 
 
@@ -130,6 +135,7 @@ def _add_sequence(dataset: Dataset, series: AcquiredSeries) -> None:
         setattr(dataset, keyword, value)
     dataset.AcquisitionContrast = _contrast(series)
     dataset.AcquisitionDateTime = f"{dataset.AcquisitionDate}{dataset.AcquisitionTime}"
+    del dataset.AcquisitionDate, dataset.AcquisitionTime
     dataset.SpectrallySelectedSuppression = _SUPPRESSION[protocol.fat_suppression]
     dataset.AcquisitionContextSequence = []
     if protocol.contrast_agent:
@@ -216,10 +222,17 @@ def _timing(series: AcquiredSeries) -> Dataset:
         EchoTrainLength=series.protocol.echo_train_length,
         RFEchoTrainLength=series.protocol.echo_train_length,
         GradientEchoTrainLength=0,
-        SpecificAbsorptionRateSequence=[],
+        SpecificAbsorptionRateSequence=[
+            _item(
+                SpecificAbsorptionRateDefinition="IEC_WHOLE_BODY",
+                SpecificAbsorptionRateValue=1.0,
+            )
+        ],
         GradientOutputType="DB_DT",
         GradientOutput=20.0,
-        OperatingModeSequence=[],
+        OperatingModeSequence=[
+            _item(OperatingModeType="STATIC FIELD", OperatingMode="IEC_NORMAL")
+        ],
     )
 
 
@@ -293,13 +306,13 @@ def _coils() -> tuple[Dataset, Dataset]:
 
 
 def _frame_groups(
-    geometry: VolumeGeometry, stack: int, index: int, *, slope: float, acquired: str
+    geometry: VolumeGeometry, index: int, *, slope: float, acquired: str
 ) -> Dataset:
     """Write place, orientation and rescale of one frame."""
     content = _item(
-        StackID=str(stack + 1),
+        StackID="1",
         InStackPositionNumber=index + 1,
-        DimensionIndexValues=[stack + 1, index + 1],
+        DimensionIndexValues=[1, index + 1],
         FrameAcquisitionNumber=1,
         FrameReferenceDateTime=acquired,
         FrameAcquisitionDateTime=acquired,

@@ -12,7 +12,7 @@ from pydicom import config
 from pydicom.dataset import Dataset
 
 from facetgrade.simulate.vendors.classic import classic_datasets
-from facetgrade.simulate.vendors.enhanced import enhanced_dataset
+from facetgrade.simulate.vendors.enhanced import enhanced_datasets
 from facetgrade.simulate.vendors.records import AcquiredSeries, Examination, Habit
 from facetgrade.simulate.vendors.stripped import (
     illegal_uid,
@@ -78,11 +78,10 @@ def _save_stripped(dataset: Dataset, path: Path, series_uid: str) -> None:
 def _datasets(
     series: AcquiredSeries, examination: Examination, rng: np.random.Generator
 ) -> Iterator[Dataset]:
-    """Yield the data sets of a series in its storage class."""
+    """Make the data sets of a series in its storage class."""
     if examination.habit is Habit.ENHANCED:
-        yield enhanced_dataset(series, examination, rng)
-        return
-    yield from classic_datasets(series, examination, rng)
+        return enhanced_datasets(series, examination, rng)
+    return classic_datasets(series, examination, rng)
 
 
 def _file_name(habit: Habit, series: int, number: int) -> str:
@@ -94,7 +93,7 @@ def _file_name(habit: Habit, series: int, number: int) -> str:
     if habit is Habit.PHILIPS:
         return f"IM_{100 * series + number:04d}"
     if habit is Habit.ENHANCED:
-        return f"XX_{series:04d}"
+        return f"XX_{series:04d}_{number}"
     return f"{series}/{(number * 37) % 997}.dcm"
 
 
