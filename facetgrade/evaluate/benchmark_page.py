@@ -246,12 +246,13 @@ def _factor_row(factor: str, label: str, estimate: Section) -> FactorRow:
 def _failure_block(rows: Rows) -> list[Block]:
     """Return the joints that went most wrong, worst first."""
     worst = sorted(rows, key=_badness, reverse=True)
-    failed = [row for row in worst if _badness(row) > 0.0]
+    failed = [row for row in worst if _badness(row) >= 2.0]
     if not failed:
         return []
     text = (
         f"{len(failed)} of {len(rows)} joints have a wrong level or side, no grade, or "
-        f"a grade that is off; the worst {min(len(failed), MOST_FAILURES)} are listed.",
+        "a grade that is off by two or more; "
+        f"the worst {min(len(failed), MOST_FAILURES)} are listed.",
     )
     table = Table(
         ("study", "joint", "true", "grade", "error (mm)", "why"),
