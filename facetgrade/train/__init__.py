@@ -47,11 +47,13 @@ def train(config_path: Path) -> Path:
 
         task = SegmenterTask(settings, folder)
     state = run(task, settings, folder)
+    network = state.averaged()
+    task.finish(network)
     with (folder / "curves.csv").open(newline="") as file:
         last = list(csv.DictReader(file))[-1]
     metrics = {key: float(value) for key, value in last.items() if key != "step"}
     return install_weights(
-        state.averaged(),
+        network,
         settings,
         shipped_path("models"),
         steps=state.steps,

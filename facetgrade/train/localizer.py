@@ -76,6 +76,9 @@ class LocalizerTask:
         recall, ranks = float(np.mean(found)), float(np.mean(ranked))
         return {"score": recall * ranks, "recall": recall, "ranks": ranks}
 
+    def finish(self, network: nn.Module) -> None:
+        """Leave the weights as they are."""
+
 
 def make_localizer_case(settings: CaseSettings, case: PlannedCase) -> None:
     """Simulate one patient and write what the localizer learns from."""

@@ -33,6 +33,9 @@ class Task(Protocol):
     def validate(self, network: nn.Module) -> Mapping[str, float]:
         """Return the metrics on validation cases; `score` is better when higher."""
 
+    def finish(self, network: nn.Module) -> None:
+        """Do what is left to do to the averaged weights before they are shipped."""
+
 
 @dataclass
 class TrainState:
