@@ -16,6 +16,7 @@ from facetgrade.simulate.pathology.lookalikes import (
     add_lookalikes,
 )
 from facetgrade.simulate.pathology.plan import (
+    LARGEST_FRACTION,
     JointPlan,
     draw_pattern,
     draw_plan,
@@ -43,6 +44,7 @@ from facetgrade.simulate.truth import (
 
 _TOLERANCE = 0.02
 _HALF = 0.5
+_USUAL_MIDLINE_MM = 16.0
 _EDEMA = (Lesion.SOFT_TISSUE_EDEMA, Lesion.MARROW_EDEMA)
 
 
@@ -133,7 +135,13 @@ def _paint_plan(
         return painted, measure_truth(painted, joint, grade_settings)[1]
     grid = fine_joint_grid(painted, joint)
     masks = truth_joint_masks(painted, joint, grid)
-    around = survey(region, masks, grade_settings.measure.perimeter)
+    around = survey(
+        region,
+        masks,
+        grade_settings.measure.perimeter,
+        midline_mm=_midline_mm(scene, joint),
+    )
+    plan = _within_reach(plan, around, settings.margin)
     pattern = draw_pattern(rng, around, settings)
     texture_seed = int(rng.integers(2**63))
     before = {lesion: region.lesions[lesion].copy() for lesion in _EDEMA}
@@ -164,6 +172,30 @@ def _write(
     """Put new edema over what other joints and lookalikes already show."""
     for lesion, fraction in zip(_EDEMA, edema, strict=True):
         np.maximum(before[lesion], fraction, out=region.lesions[lesion])
+
+
+def _midline_mm(scene: Scene, joint: FacetJoint) -> float:
+    """Measure how far the midline lies from a joint, against its lateral axis."""
+    frame = scene.joints[joint]
+    centers = [
+        other_frame.center_lps_mm
+        for other, other_frame in scene.joints.items()
+        if other.level is joint.level and other.side is not joint.side
+    ]
+    if not centers:
+        return _USUAL_MIDLINE_MM
+    return float((frame.center_lps_mm - centers[0]) @ frame.lateral) / 2.0
+
+
+def _within_reach(plan: JointPlan, around: Surroundings, margin: float) -> JointPlan:
+    """Bring a wanted majority into the range that this joint allows."""
+    reach = float(around.fillable.sum()) / max(1, int(around.counted.sum()))
+    lowest = _HALF + margin
+    if plan.perimeter_fraction <= _HALF or reach <= lowest:
+        return plan
+    share = (plan.perimeter_fraction - lowest) / (LARGEST_FRACTION - lowest)
+    largest = min(reach, LARGEST_FRACTION)
+    return replace(plan, perimeter_fraction=lowest + share * (largest - lowest))
 
 
 def _sector_count(plan: JointPlan, around: Surroundings) -> int:

@@ -14,8 +14,8 @@ from facetgrade.simulate.pathology.effusion import EffusionPlan
 from facetgrade.simulate.pathology.settings import PathologySettings
 from facetgrade.simulate.pathology.surroundings import Surroundings
 
+LARGEST_FRACTION = 0.97
 _SMALLEST_FRACTION = 0.08
-_LARGEST_FRACTION = 0.97
 _LEAST_MM = 1.7
 _NONE_MM = -2.0
 _FALL_MM = 1.2
@@ -246,7 +246,7 @@ def _draw_fraction(rng: np.random.Generator, grade: int, margin: float) -> float
     """Draw the wanted share of the perimeter, on one side of one half."""
     if grade == 2:
         return float(rng.uniform(_SMALLEST_FRACTION, 0.5 - margin))
-    return float(rng.uniform(0.5 + margin, _LARGEST_FRACTION))
+    return float(rng.uniform(0.5 + margin, LARGEST_FRACTION))
 
 
 def _draw_sites(

@@ -41,6 +41,7 @@ _DRY_TISSUES = (
     Tissue.METAL,
 )
 _PROCESS_DEPTH_MM = 8.0
+_OFF_MIDLINE_MM = 3.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -82,7 +83,11 @@ class Surroundings:
 
 
 def survey(
-    region: JointRegion, masks: JointMasks, settings: PerimeterSettings
+    region: JointRegion,
+    masks: JointMasks,
+    settings: PerimeterSettings,
+    *,
+    midline_mm: float,
 ) -> Surroundings:
     """Outline the joint and find the tissue that edema may take.
 
@@ -94,6 +99,8 @@ def survey(
         The same joint on the fine joint-aligned grid.
     settings : PerimeterSettings
         Outline and sectors of the grade stage.
+    midline_mm : float
+        Distance of the midline, which the edema of one joint does not cross.
 
     Returns
     -------
@@ -119,7 +126,9 @@ def survey(
         resample(outline.astype(np.float32), masks.geometry, region.geometry)
     )
     soft = ~region.labeled("tissue", _DRY_TISSUES)
+    soft &= region.lateral_mm > -midline_mm
     sites = region.labeled("structure", _SITES) & soft
+    sites &= region.lateral_mm > _OFF_MIDLINE_MM - midline_mm
     counted = available.sum(axis=0) >= needed
     return Surroundings(
         plane_heights_mm=heights_mm,
