@@ -14,7 +14,7 @@ from facetgrade.geometry import Volume, VolumeGeometry
 from facetgrade.localize.canonical import normalize, to_canonical
 
 HEATMAPS = 3
-MULTIPLE = (8, 32, 32)
+MULTIPLE = (8, 32, 32)  # with the smallest grid, 24, no scale is ever empty
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

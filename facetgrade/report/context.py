@@ -30,7 +30,7 @@ class ReportContext:
     model_sha256 : mapping of str to str
         Name of each model to the SHA-256 of its weights.
     device : str
-        Where the networks ran, like ``cpu (openvino)``.
+        Where the networks ran, like ``cpu (2 threads)``.
     joint_outline : callable or None
         Gives the region whose border is the joint's perimeter, on the grid of the
         masks; handed in because stages do not import each other. None leaves it out

@@ -15,7 +15,6 @@ SCHEMA_VERSION = "1"
 
 _PACKAGES = (
     "torch",
-    "openvino",
     "numpy",
     "scipy",
     "pydicom",

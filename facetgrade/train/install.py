@@ -49,7 +49,9 @@ def install_weights(
     name = settings.card.weights
     path = models / f"{name}.safetensors"
     tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
+    path.unlink(missing_ok=True)
     save_file(tensors, path, metadata={"architecture": settings.run.architecture})
+    path.chmod(0o644)
     manifest = models / "manifest.toml"
     entries = tomllib.loads(manifest.read_text()) if manifest.exists() else {}
     entries[name] = {
