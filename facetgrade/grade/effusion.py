@@ -16,6 +16,7 @@ _STEP_MM = 0.1
 _SMOOTHING_MM = 0.8
 _SEED_PROBABILITY = 0.25
 _OPPOSED = -0.5
+_EVERY_NEIGHBOR = np.ones((3, 3, 3), bool)
 # A film's share of a voxel that is mostly bone still belongs to its width.
 _BETWEEN = (
     Structure.JOINT_SPACE,
@@ -35,7 +36,8 @@ def effusion_width_mm(
     At every voxel of the joint space between opposing articular surfaces the
     probability of fluid is integrated along the in-plane perpendicular of the surfaces.
     A voxel that is partly fluid adds its share, so widths below a voxel are resolved.
-    Fluid in the recesses under the capsule has volume but no width.
+    Fluid in the recesses under the capsule has volume but no width, nor have voxels
+    beside them, which hold some of it.
 
     Parameters
     ----------
@@ -125,7 +127,10 @@ def _opposed_surfaces(
     )
     between = (structures == Structure.JOINT_SPACE) & (fluid >= _SEED_PROBABILITY)
     between &= superior + inferior <= settings.maximum_gap_mm
-    seeds = np.argwhere(between)
+    recess = ndimage.binary_dilation(~np.isin(structures, _BETWEEN), _EVERY_NEIGHBOR)
+    seeds = np.argwhere(between & ~recess)
+    if len(seeds) == 0:
+        seeds = np.argwhere(between)
     if len(seeds) == 0:
         return seeds, np.zeros((0, 3))
     away_superior = _in_plane_direction(superior, seeds, spacing_mm)

@@ -53,6 +53,19 @@ def test_fluid_in_the_recess_has_volume_but_no_width(build_joint, shipped):
     assert extents.effusion_width_mm.value == pytest.approx(0.6, abs=0.08)
 
 
+def test_a_distended_recess_does_not_widen_a_thin_film_on_a_coarse_grid(
+    build_joint, shipped
+):
+    # Fluid of the recess fills half of the last voxels of the joint space.
+    def film_and_recess(grid):
+        recess = grid.in_pillar_height & (np.abs(grid.lateral) < 2.5)
+        outside = np.clip((np.abs(grid.posterior) - 5.9) / 0.7 + 0.5, 0.0, 1.0)
+        return np.maximum(grid.slab(0.6), recess * outside * (grid.radius < 9.0))
+
+    masks = build_joint(effusion=film_and_recess)
+    assert width_of(masks, shipped).value == pytest.approx(0.6, abs=0.08)
+
+
 def test_the_widest_place_counts_not_the_mean(build_joint, shipped):
     def lens(grid):
         half_mm = 1.0 - np.abs(grid.posterior) / 6.0
