@@ -174,6 +174,32 @@ def format_confidence(confidence: ConfidenceSettings) -> str:
     return "\n".join(lines) + "\n"
 
 
+def replace_confidence(grade_toml: str, confidence: ConfidenceSettings) -> str:
+    """Put fitted values into the text of ``configs/grade.toml``.
+
+    Parameters
+    ----------
+    grade_toml : str
+        Text whose last section is ``[confidence]``.
+    confidence : ConfidenceSettings
+        From `fit_confidence`.
+
+    Returns
+    -------
+    str
+        The same text with another last section; comments before it are kept.
+
+    Raises
+    ------
+    ValueError
+        If the text has no ``[confidence]`` section.
+    """
+    before, section, _ = grade_toml.partition("[confidence]")
+    if not section:
+        raise ValueError("grade_toml must hold a [confidence] section, got none")
+    return before + format_confidence(confidence)
+
+
 def _distances(
     extents: Extents, rules: RuleSettings
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -41,7 +41,8 @@ def joint_outline(
 
     The region encloses the joint space, the capsule with its recesses and the cortex
     of both articular processes beside the joint. It has one piece without holes in
-    every plane. Planes without joint space are outside the joint's height and empty.
+    every plane. Planes with hardly any joint space are outside the joint's height and
+    empty.
 
     Parameters
     ----------
@@ -59,7 +60,8 @@ def joint_outline(
     """
     joint_space = _own_joint_space(structures, spacing_mm, settings)
     outline = np.zeros(structures.shape, bool)
-    for plane in np.flatnonzero(joint_space.any(axis=(1, 2))):
+    area_mm2 = joint_space.sum(axis=(1, 2)) * spacing_mm[1] * spacing_mm[2]
+    for plane in np.flatnonzero(area_mm2 >= settings.minimum_joint_space_mm2):
         outline[plane] = _outline_of_plane(
             structures[plane], joint_space[plane], spacing_mm[1:], settings
         )

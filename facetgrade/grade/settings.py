@@ -27,6 +27,8 @@ class PerimeterSettings(_Section):
         the outline.
     joint_space_gap_mm : float
         Pieces of joint space farther apart belong to different joints.
+    minimum_joint_space_mm2 : float
+        Planes with less joint space are above or below the joint.
     closing_mm : float
         Gaps of the outline narrower than this are closed.
     reach_mm : float
@@ -48,6 +50,7 @@ class PerimeterSettings(_Section):
 
     process_depth_mm: Positive
     joint_space_gap_mm: Positive
+    minimum_joint_space_mm2: Positive
     closing_mm: NonNegative
     reach_mm: Positive
     minimum_thickness_mm: Positive

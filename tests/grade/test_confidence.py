@@ -1,4 +1,5 @@
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from facetgrade.grade.confidence import (
     format_confidence,
     grade_probabilities,
     grade_set,
+    replace_confidence,
 )
 from facetgrade.grade.rules import apply_rules
-from facetgrade.grade.settings import ConfidenceSettings
+from facetgrade.grade.settings import ConfidenceSettings, GradeSettings
 from facetgrade.study import Sequence
 
 
@@ -168,3 +170,18 @@ def test_formatted_confidence_reads_back(shipped):
     text = format_confidence(shipped.confidence)
     values = tomllib.loads(text)["confidence"]
     assert ConfidenceSettings.model_validate(values) == shipped.confidence
+
+
+def test_fitted_confidence_goes_into_the_shipped_file(shipped):
+    shipped_toml = Path(__file__).parents[2] / "configs" / "grade.toml"
+    fitted = shipped.confidence.model_copy(update={"background": 0.0625})
+    text = replace_confidence(shipped_toml.read_text("utf-8"), fitted)
+    changed = GradeSettings.model_validate(tomllib.loads(text))
+    assert changed.confidence == fitted
+    assert changed.rules == shipped.rules
+    assert text.startswith("# How masks become extents")
+
+
+def test_a_file_without_confidence_is_refused(shipped):
+    with pytest.raises(ValueError, match=r"must hold a \[confidence\] section"):
+        replace_confidence("[rules]\n", shipped.confidence)

@@ -212,10 +212,10 @@ def test_an_unsure_level_is_flagged(build_joint, shipped, probability, flags):
 @pytest.mark.parametrize(
     ("typicality", "gradable", "flags"),
     [
-        (0.10, True, ()),
-        (0.09, True, (Flag.UNLIKE_TRAINING,)),
-        (0.02, True, (Flag.UNLIKE_TRAINING,)),
-        (0.01, False, (Flag.UNLIKE_TRAINING,)),
+        (0.50, True, ()),
+        (0.49, True, (Flag.UNLIKE_TRAINING,)),
+        (0.30, True, (Flag.UNLIKE_TRAINING,)),
+        (0.29, False, (Flag.UNLIKE_TRAINING,)),
     ],
 )
 def test_a_joint_unlike_training_is_flagged_then_refused(

@@ -39,6 +39,22 @@ def test_outline_is_empty_above_and_below_the_joint_space(build_joint, shipped):
     assert np.flatnonzero(outline.any(axis=(1, 2))).tolist() == list(range(5, 15))
 
 
+@pytest.mark.parametrize(("half_mm", "planes"), [(0.5, 10), (1.0, 11)])
+def test_a_plane_with_stray_joint_space_is_above_the_joint(
+    build_joint, shipped, half_mm, planes
+):
+    # One more plane, at 8.25 mm: 2 voxels of 0.49 mm2, or 2 x 4 of them.
+    stray = {
+        Structure.JOINT_SPACE: lambda g: (
+            (np.abs(g.up - 8.25) < 0.1)
+            & (np.abs(g.lateral) < 0.5)
+            & (np.abs(g.posterior) < 2.0 * half_mm - 0.3)
+        )
+    }
+    outline = outline_of(build_joint(label=stray), shipped)
+    assert outline.any(axis=(1, 2)).sum() == planes
+
+
 def test_holes_of_the_outline_are_filled(build_joint, shipped):
     cavity = {
         Structure.SOFT_TISSUE: lambda g: np.hypot(g.posterior, g.lateral - 3) < 1.5
