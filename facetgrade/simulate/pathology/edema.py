@@ -95,7 +95,7 @@ def soft_tissue_fraction(
 def marrow_fraction(
     region: JointRegion,
     bone: NDArray[np.bool_],
-    joint_space: NDArray[np.bool_],
+    away_mm: Field,
     depth_mm: float,
     texture: EdemaTexture,
     rng: np.random.Generator,
@@ -108,8 +108,8 @@ def marrow_fraction(
         The block.
     bone : (S, R, C) bool ndarray
         Bone that may take edema.
-    joint_space : (S, R, C) bool ndarray
-        Where it comes from.
+    away_mm : (S, R, C) float32 ndarray
+        Distance from the joint space.
     depth_mm : float
         Distance from the joint space at which the fraction falls to one half.
     texture : EdemaTexture
@@ -123,7 +123,6 @@ def marrow_fraction(
         Fraction of each voxel, 0 outside marrow.
     """
     marrow = bone & region.labeled("tissue", (Tissue.MARROW, Tissue.SACRAL_MARROW))
-    away_mm = distance_mm(joint_space, region.voxel_mm)
     grain = 4.0 / region.voxel_mm
     noise = smooth_noise(rng, region.tissue.shape, (grain, grain, grain))
     edge = depth_mm * (1.0 + 0.5 * texture.roughness * noise)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from facetgrade.anatomy import FacetJoint, Lesion
-from facetgrade.findings import Extents, SequenceGrade
+from facetgrade.findings import SequenceGrade
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.simulate.pathology.effusion import paint_effusion
 from facetgrade.simulate.pathology.lookalikes import (
@@ -33,8 +33,15 @@ from facetgrade.simulate.pathology.region import (
     put_region,
 )
 from facetgrade.simulate.pathology.settings import PathologySettings
-from facetgrade.simulate.pathology.spread import planned_edema
-from facetgrade.simulate.pathology.surroundings import Surroundings, survey
+from facetgrade.simulate.pathology.spread import (
+    planned_marrow,
+    planned_soft_tissue,
+)
+from facetgrade.simulate.pathology.surroundings import (
+    Surroundings,
+    fraction_of_perimeter,
+    survey,
+)
 from facetgrade.simulate.scene import Scene
 from facetgrade.simulate.truth import (
     fine_joint_grid,
@@ -127,7 +134,7 @@ def _paint_plan(
     settings: PathologySettings,
     grade_settings: GradeSettings,
 ) -> tuple[Scene, SequenceGrade]:
-    """Paint one plan and measure its grade, correcting the perimeter once."""
+    """Paint one plan and measure its grade."""
     region = cut_region(scene, scene.joints[joint], HALF_EXTENT_MM)
     paint_effusion(region, plan.effusion, rng)
     painted = put_region(scene, region)
@@ -142,36 +149,50 @@ def _paint_plan(
         midline_mm=_midline_mm(scene, joint),
     )
     plan = _within_reach(plan, around, settings.margin)
+    marrow = planned_marrow(region, joint, plan, around, rng)
+    soft = _fitting_soft_tissue(region, plan, around, rng, settings, grade_settings)
+    _write(region, (soft, marrow))
+    result = put_region(painted, region)
+    return result, measure_truth(result, joint, grade_settings)[1]
+
+
+def _fitting_soft_tissue(
+    region: JointRegion,
+    plan: JointPlan,
+    around: Surroundings,
+    rng: np.random.Generator,
+    settings: PathologySettings,
+    grade_settings: GradeSettings,
+) -> Field:
+    """Draw soft-tissue edema, correcting its share of the perimeter once."""
+    perimeter = grade_settings.measure.perimeter
     pattern = draw_pattern(rng, around, settings)
     texture_seed = int(rng.integers(2**63))
-    before = {lesion: region.lesions[lesion].copy() for lesion in _EDEMA}
 
-    def paint(sectors: int) -> tuple[Scene, SequenceGrade]:
+    def draw(sectors: int) -> Field:
         table = thickness_table(
             pattern,
             around,
             sectors=sectors,
             thickness_mm=plan.thickness_mm,
-            height_share=grade_settings.measure.perimeter.height_share,
+            height_share=perimeter.height_share,
         )
         texture = np.random.default_rng(texture_seed)
-        edema = planned_edema(region, joint, plan, around, table, texture)
-        _write(region, before, edema)
-        result = put_region(painted, region)
-        return result, measure_truth(result, joint, grade_settings)[1]
+        return planned_soft_tissue(region, plan, around, table, texture)
 
-    wanted = _sector_count(plan, around)
-    result, found = paint(wanted)
-    corrected = _corrected(plan, around, wanted, found.extents)
-    return (result, found) if corrected == wanted else paint(corrected)
+    sectors = _sector_count(plan, around)
+    soft = draw(sectors)
+    if plan.perimeter_fraction == 0.0:
+        return soft
+    found = fraction_of_perimeter(region, around, soft, perimeter)
+    corrected = _corrected(plan, around, sectors, found)
+    return soft if corrected == sectors else draw(corrected)
 
 
-def _write(
-    region: JointRegion, before: Mapping[Lesion, Field], edema: tuple[Field, Field]
-) -> None:
+def _write(region: JointRegion, edema: tuple[Field, Field]) -> None:
     """Put new edema over what other joints and lookalikes already show."""
     for lesion, fraction in zip(_EDEMA, edema, strict=True):
-        np.maximum(before[lesion], fraction, out=region.lesions[lesion])
+        np.maximum(region.lesions[lesion], fraction, out=region.lesions[lesion])
 
 
 def _midline_mm(scene: Scene, joint: FacetJoint) -> float:
@@ -205,11 +226,11 @@ def _sector_count(plan: JointPlan, around: Surroundings) -> int:
 
 
 def _corrected(
-    plan: JointPlan, around: Surroundings, sectors: int, measured: Extents
+    plan: JointPlan, around: Surroundings, sectors: int, found: float
 ) -> int:
     """Change the number of sectors if the measured fraction misses the wanted one."""
-    miss = plan.perimeter_fraction - measured.perimeter_fraction.value
-    if plan.perimeter_fraction == 0.0 or abs(miss) <= _TOLERANCE:
+    miss = plan.perimeter_fraction - found
+    if abs(miss) <= _TOLERANCE:
         return sectors
     change = round(miss * int(around.counted.sum()))
     return int(np.clip(sectors + change, 1, max(1, int(around.fillable.sum()))))

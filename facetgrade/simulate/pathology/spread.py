@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from facetgrade.anatomy import (
     VERTEBRAE,
@@ -37,15 +38,54 @@ _BONE_SITES = {
 }
 
 
-def planned_edema(
+def planned_soft_tissue(
     region: JointRegion,
-    joint: FacetJoint,
     plan: JointPlan,
     around: Surroundings,
     thickness_mm: NDArray[np.float64],
     rng: np.random.Generator,
-) -> tuple[Field, Field]:
-    """Draw the soft-tissue and the marrow edema of one joint.
+) -> Field:
+    """Draw the soft-tissue edema of one joint, its sites included.
+
+    Parameters
+    ----------
+    region : JointRegion
+        Block with the effusion in place; not changed.
+    plan : JointPlan
+        What to draw.
+    around : Surroundings
+        Outline, sectors and distances.
+    thickness_mm : (P, 72) float64 ndarray
+        Wanted thickness, negative where none.
+    rng : numpy.random.Generator
+        Source of the texture.
+
+    Returns
+    -------
+    (S, R, C) float32 ndarray
+        Fraction of each voxel.
+    """
+    if plan.perimeter_fraction == 0.0:
+        return np.zeros(region.tissue.shape, np.float32)
+    soft = soft_tissue_fraction(region, around, thickness_mm, plan.texture, rng)
+    closed = [s for site, s in _SOFT_SITES.items() if site not in plan.sites]
+    if closed:
+        soft[ndimage.binary_dilation(region.labeled("structure", closed))] = 0.0
+    for site, structure in _SOFT_SITES.items():
+        if site in plan.sites:
+            extra = _soft_site(region, around, structure, soft, plan, rng)
+            soft = np.maximum(soft, extra)
+    return soft
+
+
+def planned_marrow(
+    region: JointRegion,
+    joint: FacetJoint,
+    plan: JointPlan,
+    around: Surroundings,
+    rng: np.random.Generator,
+) -> Field:
+    """Draw the marrow edema of one joint, its sites included.
 
     Parameters
     ----------
@@ -56,31 +96,23 @@ def planned_edema(
     plan : JointPlan
         What to draw.
     around : Surroundings
-        Outline, sectors and distances.
-    thickness_mm : (P, 72) float64 ndarray
-        Wanted thickness of soft-tissue edema, negative where none.
+        Outline and distances.
     rng : numpy.random.Generator
         Source of the texture.
 
     Returns
     -------
-    (S, R, C) float32 ndarray, (S, R, C) float32 ndarray
-        Fractions of soft-tissue and marrow edema.
+    (S, R, C) float32 ndarray
+        Fraction of each voxel.
     """
-    shape = region.tissue.shape
-    soft = marrow = np.zeros(shape, np.float32)
-    if plan.perimeter_fraction > 0.0:
-        soft = soft_tissue_fraction(region, around, thickness_mm, plan.texture, rng)
+    marrow = np.zeros(region.tissue.shape, np.float32)
     if plan.marrow_depth_mm > 0.0:
         marrow = _articular_marrow(region, joint, plan, around, rng)
-    for site in plan.sites:
-        if site in _SOFT_SITES:
-            extra = _soft_site(region, around, _SOFT_SITES[site], soft, plan, rng)
-            soft = np.maximum(soft, extra)
-        else:
-            extra = _bone_site(region, joint, around, _BONE_SITES[site], plan, rng)
+    for site, structures in _BONE_SITES.items():
+        if site in plan.sites:
+            extra = _bone_site(region, joint, around, structures, plan, rng)
             marrow = np.maximum(marrow, extra)
-    return soft, marrow
+    return marrow
 
 
 def _own_bone(
@@ -103,23 +135,13 @@ def _articular_marrow(
     """Draw marrow edema of the processes, fading before it reaches a site."""
     bone = _own_bone(region, joint, plan.marrow_structures)
     fraction = marrow_fraction(
-        region,
-        bone,
-        _joint_space(region, around),
-        plan.marrow_depth_mm,
-        plan.texture,
-        rng,
+        region, bone, around.from_joint_mm, plan.marrow_depth_mm, plan.texture, rng
     )
     touched = {s for site in plan.sites for s in _BONE_SITES.get(site, ())}
     closed = {s for sites in _BONE_SITES.values() for s in sites} - touched
     away_mm = distance_mm(region.labeled("structure", closed), region.voxel_mm)
     fade = np.clip(away_mm / _CLEAR_OF_SITE_MM - 0.25, 0.0, 1.0)
     return np.asarray(fraction * fade, np.float32)
-
-
-def _joint_space(region: JointRegion, around: Surroundings) -> NDArray[np.bool_]:
-    """Return the joint space of this joint alone."""
-    return np.asarray((region.structure == Structure.JOINT_SPACE) & around.outline)
 
 
 def _soft_site(
@@ -159,8 +181,6 @@ def _bone_site(
     rng: np.random.Generator,
 ) -> Field:
     """Let marrow edema run from the superior process into a bony site."""
-    joint_space = _joint_space(region, around)
-    away_mm = distance_mm(joint_space, region.voxel_mm)
     side = region.lateral_mm > -12.0
     site = _own_bone(region, joint, structures[:1]) & side
     lower = 1 + VERTEBRAE.index(joint.level.lower_vertebra)
@@ -169,5 +189,9 @@ def _bone_site(
         return np.zeros(region.tissue.shape, np.float32)
     way = (Structure.SUPERIOR_ARTICULAR_PROCESS, *structures)
     bone = _own_bone(region, joint, way) & side & (region.vertebra == lower)
-    depth_mm = float(np.quantile(away_mm[site], 0.03)) + rng.uniform(3.5, 8.0)
-    return marrow_fraction(region, bone, joint_space, depth_mm, plan.texture, rng)
+    depth_mm = float(np.quantile(around.from_joint_mm[site], 0.03)) + rng.uniform(
+        3.5, 8.0
+    )
+    return marrow_fraction(
+        region, bone, around.from_joint_mm, depth_mm, plan.texture, rng
+    )

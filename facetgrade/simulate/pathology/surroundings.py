@@ -10,11 +10,12 @@ from scipy import ndimage
 
 from facetgrade.anatomy import Structure
 from facetgrade.findings import JointMasks
-from facetgrade.geometry import resample
+from facetgrade.geometry import VolumeGeometry, resample
 from facetgrade.grade.perimeter import (
     SECTORS,
     joint_outline,
     measure_sectors,
+    perimeter_share,
     plane_centers,
 )
 from facetgrade.grade.settings import PerimeterSettings
@@ -66,8 +67,14 @@ class Surroundings:
         Fractional sector 0-72 of each voxel of the block.
     plane : (S, R, C) float32 ndarray
         Fractional index into `plane_heights_mm` of each voxel.
+    from_joint_mm : (S, R, C) float32 ndarray
+        Distance from the joint space.
     periarticular, sites : (S, R, C) bool ndarray
         Soft tissue outside and inside the soft-tissue sites of grade 4.
+    fine : VolumeGeometry
+        Joint-aligned grid of the next two.
+    fine_outline, fine_soft : (H, R, C) bool ndarray
+        The joint, and the soft tissue in which sectors are counted.
     """
 
     plane_heights_mm: NDArray[np.float64]
@@ -80,6 +87,10 @@ class Surroundings:
     plane: Field
     periarticular: NDArray[np.bool_]
     sites: NDArray[np.bool_]
+    from_joint_mm: Field
+    fine: VolumeGeometry
+    fine_outline: NDArray[np.bool_]
+    fine_soft: NDArray[np.bool_]
 
 
 def survey(
@@ -116,15 +127,16 @@ def survey(
     outline = joint_outline(masks.structures, spacing_mm, settings)
     if not outline.any():
         raise ValueError("masks must hold joint space, got none")
-    room_mm, available = _room(masks, outline, settings)
+    fine_soft = np.isin(masks.structures, (Structure.SOFT_TISSUE, *_SITES))
+    room_mm, available = _room(masks, outline, fine_soft, settings)
     planes = np.flatnonzero(outline.any(axis=(1, 2)))
     heights_mm = (planes - (masks.geometry.shape[0] - 1) / 2.0) * spacing_mm[0]
     needed = max(1.0, settings.height_share * len(planes))
     wide = room_mm >= settings.minimum_thickness_mm + 0.5
     plane, sector = _coordinates(region, masks, outline, heights_mm)
-    mask = np.asarray(
-        resample(outline.astype(np.float32), masks.geometry, region.geometry)
-    )
+    share = resample(outline.astype(np.float32), masks.geometry, region.geometry)
+    inside = share >= 0.5
+    joint_space = inside & (region.structure == Structure.JOINT_SPACE)
     soft = ~region.labeled("tissue", _DRY_TISSUES)
     soft &= region.lateral_mm > -midline_mm
     sites = region.labeled("structure", _SITES) & soft
@@ -135,20 +147,64 @@ def survey(
         room_mm=room_mm,
         counted=counted,
         fillable=counted & (wide.sum(axis=0) >= needed + 1.0),
-        outline=mask >= 0.5,
-        away_mm=_away_mm(region, mask >= 0.5),
+        outline=inside,
+        away_mm=_away_mm(region, inside),
         sector=sector,
         plane=plane,
         periarticular=(region.structure == Structure.SOFT_TISSUE) & soft,
         sites=sites,
+        from_joint_mm=distance_mm(joint_space, region.voxel_mm),
+        fine=masks.geometry,
+        fine_outline=outline,
+        fine_soft=fine_soft,
     )
 
 
+def fraction_of_perimeter(
+    region: JointRegion,
+    around: Surroundings,
+    soft_tissue_edema: Field,
+    settings: PerimeterSettings,
+) -> float:
+    """Measure the share of the perimeter that drawn edema surrounds.
+
+    Parameters
+    ----------
+    region : JointRegion
+        The block.
+    around : Surroundings
+        Outline and soft tissue on the fine grid.
+    soft_tissue_edema : (S, R, C) float32 ndarray
+        Drawn fraction on the block.
+    settings : PerimeterSettings
+        Sectors of the grade stage.
+
+    Returns
+    -------
+    float
+        The fraction by which the joint is graded.
+    """
+    edema = resample(soft_tissue_edema, region.geometry, around.fine)
+    thickness = measure_sectors(
+        around.fine_outline,
+        around.fine_soft,
+        edema,
+        around.fine.spacing_mm,
+        thresholds=(0.5,),
+        settings=settings,
+    )
+    share = perimeter_share(thickness, 0, settings)
+    by_height = settings.combine == "height_30"
+    return share.height_30 if by_height else share.worst_plane
+
+
 def _room(
-    masks: JointMasks, outline: NDArray[np.bool_], settings: PerimeterSettings
+    masks: JointMasks,
+    outline: NDArray[np.bool_],
+    soft: NDArray[np.bool_],
+    settings: PerimeterSettings,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Measure what each sector could hold outside the sites, and what counts."""
-    soft = np.isin(masks.structures, (Structure.SOFT_TISSUE, *_SITES))
     free = (masks.structures == Structure.SOFT_TISSUE).astype(np.float32)
     thickness = measure_sectors(
         outline,
