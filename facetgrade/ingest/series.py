@@ -1,8 +1,10 @@
 """What a series shows: plane from geometry, contrast from tags, text and pixels.
 
-Order of trust: timing tags (physics), then pixels where they are clear, then text,
-then pixels that only lean to one side. Descriptions are often wrong or stripped: a
-fat-suppressed series may be called just "T2".
+Order of trust: timing tags (physics), then pixels where they are clear, then text.
+Descriptions are often wrong or stripped: a fat-suppressed series may be called just
+"T2". Without timing tags, silence about fat suppression means nothing, and pixels that
+only lean to one side decide. What pixels cannot tell is left to text: proton density,
+gradient echo, contrast agent.
 """
 
 from __future__ import annotations
@@ -100,21 +102,17 @@ def classify(tags: SeriesTags, pixels: PixelEvidence, rules: SeriesRules) -> Cla
     physics = physics_clues(tags, rules.physics)
     text = text_clues(tags.words, rules.text)
     seen = pixel_clues(pixels, threshold=rules.pixels.clear)
-    hint = pixel_clues(pixels, threshold=1.0)
-    ranked = (physics, seen, text, hint)
-    notes = [*physics.why, *text.why, *(seen.why or hint.why)]
+    hint = pixel_clues(pixels, threshold=rules.pixels.hint)
+    notes = [*physics.why, *text.why, *pixels.sentences]
+    ranked = (physics, seen, text)
     weighting = _first([clues.weighting for clues in ranked], "weighting", notes)
-    if physics.weighting is None and (weighting, text.weighting) == (
-        Sequence.T2,
-        Sequence.PD,
-    ):
-        weighting = Sequence.PD
-    suppressed = _first(
-        [clues.fat_suppressed for clues in ranked], "fat suppression", notes
-    )
-    agent = _first(
-        [clues.contrast_agent for clues in (physics, text, seen)], "contrast", notes
-    )
+    if physics.weighting is None and text.weighting in (Sequence.PD, Sequence.OTHER):
+        weighting = text.weighting if weighting is not Sequence.T1 else weighting
+    weighting = weighting or hint.weighting
+    suppressed = _first([clues.fat_suppressed for clues in ranked], "fat", notes)
+    if suppressed is None and physics.weighting is None and weighting is Sequence.T2:
+        suppressed = hint.fat_suppressed
+    agent = _first([clues.contrast_agent for clues in ranked], "contrast", notes)
     sequence = _combine(weighting, suppressed, agent)
     if weighting is Sequence.T1 and suppressed and sequence is Sequence.OTHER:
         notes.append("fat-suppressed T1 without a sign of contrast agent")
@@ -187,6 +185,7 @@ def text_clues(words: str, rules: TextRules) -> Clues:
         (rules.t1, Sequence.T1),
         (rules.t2, Sequence.T2),
         (rules.stir, Sequence.T2),
+        (rules.other, Sequence.OTHER),
     ):
         if re.search(pattern, words):
             weighting = name
@@ -216,9 +215,9 @@ def pixel_clues(pixels: PixelEvidence, *, threshold: float) -> Clues:
     Parameters
     ----------
     pixels : PixelEvidence
-        Scores, positive for bright.
+        Log odds, positive for bright.
     threshold : float
-        Scores below this size are silent.
+        Log odds below this size are silent.
     """
     weighting: Sequence | None = None
     suppressed: bool | None = None
@@ -226,7 +225,7 @@ def pixel_clues(pixels: PixelEvidence, *, threshold: float) -> Clues:
         weighting = Sequence.T2 if pixels.fluid > 0 else Sequence.T1
     if abs(pixels.fat) >= threshold:
         suppressed = pixels.fat < 0
-    return Clues(weighting, suppressed, None, pixels.sentences)
+    return Clues(weighting, suppressed)
 
 
 def _timing(

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from facetgrade.study import Sequence
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -109,6 +111,7 @@ class TextRules(_Section):
     t2: Pattern
     pd: Pattern
     stir: Pattern
+    other: Pattern
     fat_suppressed: Pattern
     not_fat_suppressed: Pattern
     contrast: Pattern
@@ -135,10 +138,29 @@ class RejectRules(_Section):
     nifti_ct_name: Pattern
 
 
+_Features = tuple[float, float, float, float, float, float]
+
+
 class PixelRules(_Section):
-    """Thresholds of the decision from the pixels; see `ingest/contrast.py`."""
+    """Logistic model of the decision from the pixels; see `ingest/contrast.py`.
+
+    Attributes
+    ----------
+    clear : float
+        Log odds that overrule a description.
+    hint : float
+        Log odds that decide where all else is silent.
+    feature_low, feature_high : tuple of float
+        Features are clipped to this range, that of the series behind the weights.
+    weights : mapping of Sequence to tuple of float
+        One weight for each feature, then the constant.
+    """
 
     clear: Positive
+    hint: Positive
+    feature_low: _Features
+    feature_high: _Features
+    weights: dict[Sequence, tuple[float, float, float, float, float, float, float]]
 
 
 class ChoiceRules(_Section):

@@ -133,7 +133,33 @@ def test_tags_overrule_a_wrong_description():
     assert "evidence on weighting disagrees" in " ".join(classified.evidence)
 
 
-def test_clear_pixels_overrule_a_description_without_fat_suppression():
+def test_clear_pixels_overrule_a_description():
+    dark_fluid = PixelEvidence(fluid=-4.0, fat=4.0)
+
+    assert sequence_of(dark_fluid, description="T2") is Sequence.T1
+
+
+@pytest.mark.parametrize("log_odds", [-1.2, -4.0])
+def test_silent_description_of_a_stripped_series_is_no_evidence(log_odds):
+    dark_fat = PixelEvidence(fluid=3.0, fat=log_odds)
+
+    assert sequence_of(dark_fat, description="T2") is Sequence.T2_FS
+
+
+def test_unclear_pixels_do_not_overrule_silent_tags():
+    hint = PixelEvidence(fluid=3.0, fat=-1.5)
+
+    assert sequence_of(hint, description="T2", **times(4000, 100)) is Sequence.T2
+
+
+def test_gradient_echo_and_proton_density_are_left_to_text():
+    bright_fluid = PixelEvidence(fluid=4.0, fat=4.0)
+
+    assert sequence_of(bright_fluid, description="t2*_merge") is Sequence.OTHER
+    assert sequence_of(bright_fluid, description="PD sag") is Sequence.PD
+
+
+def test_clear_pixels_show_fat_suppression_that_nothing_names():
     dark_fat = PixelEvidence(fluid=3.0, fat=-3.0, sentences=("fat is dark",))
 
     classified = classify(SeriesTags(description="T2"), dark_fat, RULES)
