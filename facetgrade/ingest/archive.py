@@ -19,6 +19,7 @@ from facetgrade.ingest.settings import ArchiveLimits
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _BYTES_PER_MB = 1_000_000
+_NOT_REGULAR = "is a link or a device"
 _BROKEN = (
     OSError,
     EOFError,
@@ -149,7 +150,7 @@ def _zip_entries(path: Path) -> Iterator[_Entry]:
             if info.is_dir():
                 continue
             is_link = (info.external_attr >> 28) == 0o12
-            reason = "is a link" if is_link else ""
+            reason = _NOT_REGULAR if is_link else ""
             if info.flag_bits & 0x1:
                 reason = "is locked by a password"
             yield _Entry(info.filename, info.file_size, reason)
@@ -161,7 +162,7 @@ def _tar_entries(path: Path) -> Iterator[_Entry]:
         for info in archive:
             if info.isdir():
                 continue
-            yield _Entry(info.name, info.size, "" if info.isreg() else "is a link")
+            yield _Entry(info.name, info.size, "" if info.isreg() else _NOT_REGULAR)
 
 
 def _checked(
@@ -253,6 +254,8 @@ def _read_tar(
                 continue
             left.remove(info.name)
             yield info.name, stream.read()
+            if not left:
+                return
 
 
 def _first_line(error: BaseException) -> str:

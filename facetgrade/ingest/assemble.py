@@ -18,6 +18,8 @@ from facetgrade.ingest.settings import IngestSettings, SeriesRules
 from facetgrade.ingest.stacking import FrameStack, build_stacks
 from facetgrade.study import Plane, RejectedSeries, Series, Stack
 
+_LOCALIZER_PLANES = {Plane.SAGITTAL, Plane.AXIAL, Plane.CORONAL}
+
 
 @dataclass(eq=False, slots=True)
 class Assembled:
@@ -68,7 +70,11 @@ def assemble_series(frames: Sequence[Frame], settings: IngestSettings) -> Assemb
     result = Assembled(notes=_named(notes, first))
     kinds: dict[tuple[object, ...], list[FrameStack]] = {}
     for stack in stacks:
-        kinds.setdefault(stack.kind, []).append(stack)
+        kinds.setdefault((*stack.kind, plane_of(stack.normal)), []).append(stack)
+    if {plane_of(stack.normal) for stack in stacks} >= _LOCALIZER_PLANES:
+        reason = "localizer (sagittal, axial and coronal slices in one series)"
+        result.rejected.append(_rejection(first, reason))
+        return result
     for parts in kinds.values():
         _add_contrast(result, parts, settings)
     if len(result.series) > 1:
@@ -224,9 +230,9 @@ def _is_long(part: FrameStack, settings: IngestSettings) -> bool:
 
 
 def _tell_apart(result: Assembled, first: Frame) -> None:
-    """Note that one SeriesInstanceUID holds several contrasts."""
-    kinds = ", ".join(str(series.sequence) for series in result.series)
-    result.notes += _named([f"holds {len(result.series)} contrasts: {kinds}"], first)
+    """Note that one SeriesInstanceUID holds several contrasts or planes."""
+    kinds = ", ".join(f"{one.plane} {one.sequence}" for one in result.series)
+    result.notes += _named([f"holds {len(result.series)} parts: {kinds}"], first)
 
 
 def _rejection(frame: Frame, reason: str) -> RejectedSeries:

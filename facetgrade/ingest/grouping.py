@@ -97,6 +97,8 @@ def _header(file: SourceFile, stream: BinaryIO) -> DicomHeader | str:
     """Read one header, or say why not."""
     head = stream.read(_HEAD_BYTES)
     stream.seek(0)
+    if not head:
+        return f"{file.name} is empty (zero bytes); the copy was interrupted"
     if not looks_like_dicom(head):
         return f"{file.name} is not DICOM or NIfTI"
     try:

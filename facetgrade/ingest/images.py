@@ -54,8 +54,11 @@ def read_dicom_series(
             try:
                 _read_file(file, content, settings, privacy, reading)
             except IngestError as error:
-                result.notes.append(f"{file.name} {error}")
+                reading.unusable.setdefault(str(error), []).append(file.name)
     result.date = reading.date
+    for sentence, names in reading.unusable.items():
+        more = f" and {len(names) - 1} more files" if len(names) > 1 else ""
+        result.notes.append(f"{names[0]}{more}: {sentence}")
     for series, count in reading.rejected.items():
         uid, description, reason = series
         reason = f"{reason} ({count} files)" if count > 1 else reason
@@ -75,6 +78,7 @@ class _Reading:
 
     frames: list[Frame] = field(default_factory=list)
     rejected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    unusable: dict[str, list[str]] = field(default_factory=dict)
     date: str = ""
 
 
@@ -98,9 +102,12 @@ def _read_file(
         reading.rejected[uid, text(dataset, "SeriesDescription"), reason] += 1
         return
     pixels = stored_pixels(dataset)
-    if len(pixels) < len(frames):
-        raise IngestError(f"has {len(pixels)} of {len(frames)} frames; it is cut off")
-    for frame, stored in zip(frames, pixels, strict=False):
+    if len(pixels) != len(frames):
+        raise IngestError(
+            f"has pixels of {len(pixels)} frames but places for {len(frames)}; it is "
+            "cut off or a film without geometry"
+        )
+    for frame, stored in zip(frames, pixels, strict=True):
         frame.stored = stored
         frame.series_uid = privacy.uid(frame.series_uid)
         frame.instance_uid = privacy.uid(frame.instance_uid)

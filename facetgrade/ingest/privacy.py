@@ -107,14 +107,21 @@ def _create_key(path: Path) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with os.fdopen(os.open(draft, flags, 0o600), "wb") as stream:
             stream.write(secrets.token_hex(_KEY_BYTES).encode() + b"\n")
-        try:
-            path.hardlink_to(draft)
-        except FileExistsError:
-            return
-        finally:
-            draft.unlink()
+        _keep_first(draft, path)
     except OSError as error:
         raise ConfigError(
             f"no key for pseudonyms can be made in {path.parent} ({error.strerror}); "
             "give one with --key FILE"
         ) from error
+
+
+def _keep_first(draft: Path, path: Path) -> None:
+    """Give the draft its name unless another process was faster."""
+    try:
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    except OSError:
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

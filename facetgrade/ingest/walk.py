@@ -127,7 +127,7 @@ def _add_folder(
     for path in folders:
         reason = _skipped(path, files)
         if reason:
-            _log.info("folder %s is left out: %s", path.name, reason)
+            _log.info("ingest: a folder is left out: %s", reason)
         else:
             _add_folder(walk, path, limits, seen=seen)
     for name in files:

@@ -55,8 +55,9 @@ def image_dataset(
     dataset.SliceThickness = 4.0
     set_pixels(dataset, pixels, signed=signed, bits_stored=bits_stored)
     for keyword, value in elements.items():
-        if value is None:
+        if keyword in dataset:
             delattr(dataset, keyword)
+        if value is None:
             continue
         with config.disable_value_validation():
             setattr(dataset, keyword, value)
@@ -85,7 +86,8 @@ def save(dataset: Dataset, path: Path, syntax: str = ExplicitVRLittleEndian) -> 
     dataset.file_meta.TransferSyntaxUID = syntax
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    dataset.save_as(path, enforce_file_format=True)
+    with config.disable_value_validation():
+        dataset.save_as(path, enforce_file_format=True)
     return path
 
 

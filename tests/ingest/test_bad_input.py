@@ -3,8 +3,10 @@ import pytest
 
 from facetgrade.errors import IngestError
 from facetgrade.ingest import content_sha256, find_studies, load_study, read_studies
+from facetgrade.study import Plane
 from tests.ingest.builders import (
     AXIAL,
+    SAGITTAL,
     gradient_volume,
     image_dataset,
     save,
@@ -64,7 +66,7 @@ def test_truncated_file_leaves_a_hole_that_is_filled(tmp_path, settings, privacy
     study = load(tmp_path, settings, privacy)
 
     assert study.series[0].stacks[0].missing_slices == (3,)
-    assert "slice003.dcm pixels cannot be decoded" in study.notes[0]
+    assert "slice003.dcm: pixels cannot be decoded" in study.notes[0]
     assert "slice 4 of 7 is missing and was interpolated" in study.notes[1]
 
 
@@ -72,7 +74,9 @@ def test_all_files_truncated_is_one_sentence(tmp_path, settings, privacy):
     for file in write_series(tmp_path, PIXELS):
         file.write_bytes(file.read_bytes()[:-50])
 
-    with pytest.raises(IngestError, match=r"no usable MR series: slice000\.dcm pix"):
+    with pytest.raises(
+        IngestError, match=r"no usable MR series: slice000\.dcm and 4 more files: pix"
+    ):
         load(tmp_path, settings, privacy)
 
 
@@ -96,7 +100,7 @@ def test_random_bytes_never_crash(tmp_path, settings, privacy):
 def test_illegal_uids_and_stripped_headers_are_read(tmp_path, settings, privacy):
     stripped = dict.fromkeys(["Modality", "PatientName", "PatientID", "StudyDate"])
     for part, axes in (("sag", None), ("tra", AXIAL)):
-        options = {"axes": axes} if axes else {}
+        options = {"axes": axes, "origin": (-20, -30, 30)} if axes else {}
         write_series(
             tmp_path,
             PIXELS,
@@ -146,3 +150,34 @@ def test_read_studies_raises_when_nothing_is_usable(tmp_path, monkeypatch):
 
     with pytest.raises(IngestError, match="modality CT"):
         list(read_studies(tmp_path / "in"))
+
+
+def test_three_planes_in_one_series_are_a_localizer(tmp_path, settings, privacy):
+    coronal = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0))
+    for name, axes in (("s", SAGITTAL), ("a", AXIAL), ("c", coronal)):
+        write_series(tmp_path, PIXELS, name=name, axes=axes, SeriesDescription="x")
+
+    with pytest.raises(IngestError, match="sagittal, axial and coronal slices in one"):
+        load(tmp_path, settings, privacy)
+
+
+def test_two_planes_in_one_series_become_two(tmp_path, settings, privacy):
+    for name, axes in (("s", SAGITTAL), ("a", AXIAL)):
+        write_series(tmp_path, PIXELS, name=name, axes=axes, SeriesDescription="T2")
+
+    study = load(tmp_path, settings, privacy)
+
+    assert {series.plane for series in study.series} == {Plane.SAGITTAL, Plane.AXIAL}
+    assert "holds 2 parts: axial T2, sagittal T2" in study.notes[0]
+
+
+def test_film_of_several_frames_without_geometry_is_refused(
+    tmp_path, settings, privacy
+):
+    film = image_dataset(PIXELS[0], (0, 0, 0))
+    film.NumberOfFrames = 5
+    film.PixelData = PIXELS.tobytes()
+    save(film, tmp_path / "film.dcm")
+
+    with pytest.raises(IngestError, match="5 frames but places for 1"):
+        load(tmp_path, settings, privacy)
