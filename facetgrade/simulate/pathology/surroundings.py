@@ -42,7 +42,9 @@ _DRY_TISSUES = (
     Tissue.METAL,
 )
 _PROCESS_DEPTH_MM = 8.0
-_OFF_MIDLINE_MM = 3.0
+# Edema of the left and the right joint never touch: together more than a bridge.
+_OFF_MIDLINE_MM = 1.75
+_SITE_OFF_MIDLINE_MM = 3.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -138,9 +140,9 @@ def survey(
     inside = share >= 0.5
     joint_space = inside & (region.structure == Structure.JOINT_SPACE)
     soft = ~region.labeled("tissue", _DRY_TISSUES)
-    soft &= region.lateral_mm > -midline_mm
+    soft &= region.lateral_mm > _OFF_MIDLINE_MM - midline_mm
     sites = region.labeled("structure", _SITES) & soft
-    sites &= region.lateral_mm > _OFF_MIDLINE_MM - midline_mm
+    sites &= region.lateral_mm > _SITE_OFF_MIDLINE_MM - midline_mm
     counted = available.sum(axis=0) >= needed
     return Surroundings(
         plane_heights_mm=heights_mm,
