@@ -25,6 +25,8 @@ from facetgrade.study import Plane, Series, Study
 from facetgrade.study import Sequence as Contrast
 
 MIN_JOINT_SPACE_VOXELS = 20
+HALF_WINDOW_MM = 11.0  # a facet is 15-17 mm high, the next one 35 mm away
+WINDOW_STEPS = 5
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -120,7 +122,7 @@ def _recentered(
     )
     moved = {}
     for view, reading in zip(seen, readings, strict=True):
-        center = _joint_space_center(view.grid, reading)
+        center = joint_space_center(view.grid, reading)
         if center is None:
             continue
         shift_mm = float(np.linalg.norm(center - view.location.frame.center_lps_mm))
@@ -135,14 +137,24 @@ def _recentered(
     return [moved.get(view.joint, view) for view in views]
 
 
-def _joint_space_center(
+def joint_space_center(
     grid: VolumeGeometry, reading: Reading
 ) -> NDArray[np.float64] | None:
-    """Return the centroid of the outlined joint space in LPS mm."""
+    """Return the centroid of the outlined joint space in LPS mm.
+
+    The joints above and below may reach into the grid, so the mean is taken in a
+    window of one joint's height that moves to where the joint space is.
+    """
     indices = np.argwhere(reading.structures == Structure.JOINT_SPACE)
-    if len(indices) < MIN_JOINT_SPACE_VOXELS:
-        return None
-    return grid.to_lps(indices.mean(axis=0))
+    heights_mm = indices[:, 0] * grid.spacing_mm[0]
+    middle_mm = (grid.shape[0] - 1) / 2 * grid.spacing_mm[0]
+    near = np.abs(heights_mm - middle_mm) <= HALF_WINDOW_MM
+    for _ in range(WINDOW_STEPS):
+        if near.sum() < MIN_JOINT_SPACE_VOXELS:
+            return None
+        middle_mm = float(heights_mm[near].mean())
+        near = np.abs(heights_mm - middle_mm) <= HALF_WINDOW_MM
+    return grid.to_lps(indices[near].mean(axis=0))
 
 
 def _judged(view: _View) -> list[Contrast | None]:
