@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from facetgrade.config import check_settings, read_toml, shipped_path
+from facetgrade.config_files import check_settings, read_toml, shipped_path
 from facetgrade.errors import IngestError
 from facetgrade.ingest.archive import read_files
 from facetgrade.ingest.assemble import Assembled

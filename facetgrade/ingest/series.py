@@ -26,7 +26,6 @@ from facetgrade.ingest.settings import (
 from facetgrade.study import Plane, Sequence
 
 _DOMINANT = 0.7
-_LOW_FLIP_DEG = 50.0
 _DIXON_PARTS = {"W": "water", "WATER": "water", "F": "fat", "FAT": "fat"}
 _DIXON_PHASES = {
     "IP": "in",
@@ -36,6 +35,7 @@ _DIXON_PHASES = {
     "OUT_PHASE": "opposed",
 }
 
+_Timing = tuple[Sequence | None, bool | None, str]
 Answer = TypeVar("Answer", Sequence, bool)
 
 
@@ -133,11 +133,12 @@ def physics_clues(tags: SeriesTags, rules: PhysicsRules) -> Clues:
     ----------
     .. [1] DICOM PS3.3 C.8.3.1 MR Image Module, C.8.13.5 MR functional groups.
     """
-    weighting, suppressed, why = _timing(tags, rules)
+    weighting, suppressed, reason = _timing(tags, rules)
+    why = [reason] if reason else []
     options = {option.upper() for option in tags.scan_options}
     if options & set(rules.fat_sat_scan_options):
-        suppressed, reason = True, f"ScanOptions {'/'.join(sorted(options))}"
-        why.append(f"{reason}: fat suppressed")
+        suppressed = True
+        why.append(f"ScanOptions {'/'.join(sorted(options))}: fat suppressed")
     elif "FAT" in tags.fat_suppression:
         suppressed = True
         why.append(f"SpectrallySelectedSuppression {tags.fat_suppression}")
@@ -228,34 +229,64 @@ def pixel_clues(pixels: PixelEvidence, *, threshold: float) -> Clues:
     return Clues(weighting, suppressed)
 
 
-def _timing(
-    tags: SeriesTags, rules: PhysicsRules
-) -> tuple[Sequence | None, bool | None, list[str]]:
+def _timing(tags: SeriesTags, rules: PhysicsRules) -> _Timing:
     """Judge TR, TE and TI."""
+    for judge in (_inversion_recovery, _gradient_echo, _spin_echo):
+        weighting, suppressed, name = judge(tags, rules)
+        if weighting is not None:
+            times = (
+                f"TR {tags.repetition_time_ms:.0f} TE {tags.echo_time_ms:.0f} "
+                f"TI {tags.inversion_time_ms:.0f} ms"
+            )
+            return weighting, suppressed, f"{times.replace('nan', '?')}: {name}"
+    contrast = tags.acquisition_contrast
+    if contrast == "STIR":
+        return Sequence.T2, True, "AcquisitionContrast STIR"
+    if contrast in ("T1", "T2"):
+        return Sequence(contrast), None, f"AcquisitionContrast {contrast}"
+    return None, None, ""
+
+
+def _inversion_recovery(tags: SeriesTags, rules: PhysicsRules) -> _Timing:
+    """Tell STIR and T1-FLAIR; a short inversion before T1 is spectral (SPAIR)."""
     tr, te, ti = tags.repetition_time_ms, tags.echo_time_ms, tags.inversion_time_ms
-    times = f"TR {tr:.0f} TE {te:.0f} TI {ti:.0f} ms".replace("nan", "?")
     inverted = "IR" in tags.scanning_sequence or ti > 0
-    stir = rules.stir_min_ti_ms <= ti <= rules.stir_max_ti_ms
-    if stir and not te > rules.stir_max_te_ms:
-        return Sequence.T2, True, [f"{times}: short-TI inversion recovery"]
+    if not inverted or te > rules.stir_max_te_ms:
+        return None, None, ""
+    short = rules.stir_min_ti_ms <= ti <= rules.stir_max_ti_ms
+    if short and tr < rules.t1_max_tr_ms:
+        return Sequence.T1, True, "T1-weighted after a short inversion"
+    if short or (not ti > 0 and tr >= rules.stir_min_tr_ms):
+        return Sequence.T2, True, "short-TI inversion recovery"
     flair = rules.flair_t1_min_ti_ms <= ti <= rules.flair_t1_max_ti_ms
-    if inverted and flair and te < rules.t2_min_te_ms:
-        return Sequence.T1, None, [f"{times}: T1-FLAIR"]
-    if tags.acquisition_contrast == "STIR":
-        return Sequence.T2, True, ["AcquisitionContrast STIR"]
-    gradient = "GR" in tags.scanning_sequence and "SE" not in tags.scanning_sequence
-    if gradient and tags.flip_angle_deg < _LOW_FLIP_DEG:
-        return Sequence.OTHER, None, [f"{times}: gradient echo"]
+    if flair and te < rules.t2_min_te_ms:
+        return Sequence.T1, None, "T1-FLAIR"
+    return None, None, ""
+
+
+def _gradient_echo(tags: SeriesTags, rules: PhysicsRules) -> _Timing:
+    """Tell gradient echoes of low flip angle."""
+    spin = "SE" in tags.scanning_sequence
+    if spin or "GR" not in tags.scanning_sequence:
+        return None, None, ""
+    if tags.flip_angle_deg >= rules.gradient_max_flip_deg:
+        return None, None, ""
+    spoiled = tags.echo_time_ms < rules.spoiled_t1_max_te_ms
+    if spoiled and tags.repetition_time_ms < rules.spoiled_t1_max_tr_ms:
+        return Sequence.T1, None, "spoiled gradient echo, T1-weighted"
+    return Sequence.OTHER, None, "gradient echo"
+
+
+def _spin_echo(tags: SeriesTags, rules: PhysicsRules) -> _Timing:
+    """Tell T1, T2 and proton density by TR and TE."""
+    tr, te = tags.repetition_time_ms, tags.echo_time_ms
     if tr < rules.t1_max_tr_ms and te < rules.t1_max_te_ms:
-        return Sequence.T1, None, [f"{times}: T1-weighted"]
-    if tr > rules.t2_min_tr_ms and te >= rules.t2_min_te_ms:
-        return Sequence.T2, None, [f"{times}: T2-weighted"]
-    if tr > rules.t2_min_tr_ms and te > 0:
-        return Sequence.PD, None, [f"{times}: proton-density-weighted"]
-    if tags.acquisition_contrast in ("T1", "T2"):
-        name = Sequence(tags.acquisition_contrast)
-        return name, None, [f"AcquisitionContrast {name}"]
-    return None, None, []
+        return Sequence.T1, None, "T1-weighted"
+    if te >= rules.t2_min_te_ms and not tr <= rules.t2_min_tr_ms:
+        return Sequence.T2, None, "T2-weighted"
+    if tr > rules.t2_min_tr_ms and te > 0 and "IR" not in tags.scanning_sequence:
+        return Sequence.PD, None, "proton-density-weighted"
+    return None, None, ""
 
 
 def _text_suppression(words: str, rules: TextRules) -> bool | None:
@@ -286,7 +317,7 @@ def _first(
 ) -> Answer | None:
     """Take the first answer and note that a later one contradicts it."""
     given = [answer for answer in answers if answer is not None]
-    if len(set(given)) > 1:
+    if len(set(given)) > 1 and set(given) != {Sequence.PD, Sequence.T2}:
         notes.append(f"evidence on {subject} disagrees; the stronger one decides")
     return given[0] if given else None
 

@@ -98,8 +98,12 @@ class PhysicsRules(_Section):
     stir_min_ti_ms: Positive
     stir_max_ti_ms: Positive
     stir_max_te_ms: Positive
+    stir_min_tr_ms: Positive
     flair_t1_min_ti_ms: Positive
     flair_t1_max_ti_ms: Positive
+    gradient_max_flip_deg: Positive
+    spoiled_t1_max_tr_ms: Positive
+    spoiled_t1_max_te_ms: Positive
     fat_sat_scan_options: tuple[str, ...]
     fat_sat_sequence_name: Pattern
 
