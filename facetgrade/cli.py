@@ -118,6 +118,7 @@ def grade(
     from facetgrade.batch import BatchJob, grade_batch
     from facetgrade.batch.console import BatchConsole, print_summary
     from facetgrade.batch.grader import Grader
+    from facetgrade.batch.interrupts import remember_interrupts
     from facetgrade.config import read_config
     from facetgrade.pipeline import Request
     from facetgrade.stopwatch import Stopwatch
@@ -135,10 +136,12 @@ def grade(
         privacy=_privacy(key, keep_patient_id=keep_patient_id, mask_uids=mask_uids),
         force=force,
     )
-    console.print(f"device: {grader.context.device}", highlight=False)
     try:
-        with BatchConsole(console) as watcher:
+        with remember_interrupts() as interrupts, BatchConsole(console) as watcher:
+            console.print(f"device: {grader.context.device}", highlight=False)
             summary = grade_batch(job, grader.grade, watcher, stopwatch)
+        if interrupts:
+            raise KeyboardInterrupt
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on with what is missing")
         raise

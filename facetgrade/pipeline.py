@@ -12,7 +12,7 @@ from facetgrade.findings import StudyReport
 from facetgrade.grade import grade_joints
 from facetgrade.inference import Models, choose_device, load_models
 from facetgrade.localize import locate_joints
-from facetgrade.segment import segment_joints
+from facetgrade.segment import refine_locations, segment_joints
 from facetgrade.stopwatch import Stopwatch
 from facetgrade.study import Study
 
@@ -86,6 +86,10 @@ def grade_study(
     with watch.stage("localize"):
         localization = locate_joints(
             study, models.localizer, config.localize, request.anchors
+        )
+    with watch.stage("refine"):
+        localization = refine_locations(
+            study, localization, models.segmenter, config.segment
         )
     with watch.stage("segment"):
         segmented = segment_joints(

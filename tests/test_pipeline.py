@@ -37,7 +37,7 @@ def test_a_study_without_images_has_a_reason_for_every_joint(models):
     assert [outcome.joint for outcome in report.outcomes] == list(Request().joints)
     assert {outcome.reason for outcome in report.outcomes} <= set(Reason)
     assert (report.source, report.subject) == ("a", "P1")
-    assert list(report.stage_seconds) == ["localize", "segment", "grade"]
+    assert list(report.stage_seconds) == ["localize", "refine", "segment", "grade"]
 
 
 def test_the_public_names_are_those_of_the_package():

@@ -81,15 +81,10 @@ def separate_signals(masks: JointMasks, settings: MeasureSettings) -> Signals:
     articular &= to_outline_mm <= settings.process_reach_mm
     beside = outline.any(axis=(1, 2), keepdims=True) & (to_outline_mm <= reach_mm)
     edema_seeds = (beside & soft_place) | articular
+    edema = np.maximum(soft, marrow)
+    bridges = (spacing_mm, settings.bridge_mm)
     connected, possible = (
-        _continuous(
-            effusion,
-            np.maximum(soft, marrow),
-            edema_seeds,
-            threshold,
-            spacing_mm,
-            settings.bridge_mm,
-        )
+        _continuous(effusion, edema, edema_seeds, threshold, *bridges)
         for threshold in (MASK_PROBABILITY, settings.high_threshold)
     )
     near_cyst = _touching(cyst, to_outline_mm <= settings.bridge_mm)

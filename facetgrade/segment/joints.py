@@ -33,11 +33,17 @@ WINDOW_STEPS = 5
 class _View:
     """The series that reach one joint, sampled on its grid."""
 
-    joint: FacetJoint
     location: LocatedJoint
     grid: VolumeGeometry
     series: tuple[Series, ...]
     stacks: tuple[NDArray[np.float32], ...]
+
+    @property
+    def joint(self) -> FacetJoint:
+        """Name of a joint whose level is known."""
+        if self.location.level is None:
+            raise ValueError("the joint belongs to no lumbar level")
+        return FacetJoint(self.location.level, self.location.side)
 
 
 def segment_joints(
@@ -57,11 +63,11 @@ def segment_joints(
     study : Study
         The images.
     localization : Localization
-        Where the joints are.
+        Where the joints are, from `refine_locations`.
     segmenter : torch.nn.Module
         `JointSegmenter` in evaluation mode.
     settings : SegmentSettings
-        Batch size and when to read again around the refined center.
+        Batch size.
     joints : sequence of FacetJoint
         Which joints.
 
@@ -75,8 +81,7 @@ def segment_joints(
         for found in localization.joints
         if found.level is not None
     }
-    views = [_view(study, j, located[j]) for j in sorted(joints) if j in located]
-    views = _recentered(study, views, segmenter, settings)
+    views = [_view(study, located[j]) for j in sorted(joints) if j in located]
     questions = [(v, c) for v in views for c in _judged(v)]
     readings = read_joints(
         [_question(view, contrast) for view, contrast in questions],
@@ -95,7 +100,62 @@ def segment_joints(
     }
 
 
-def _view(study: Study, joint: FacetJoint, location: LocatedJoint) -> _View:
+def refine_locations(
+    study: Study,
+    localization: Localization,
+    segmenter: torch.nn.Module,
+    settings: SegmentSettings,
+) -> Localization:
+    """Move every located joint to the centroid of its outlined joint space.
+
+    Parameters
+    ----------
+    study : Study
+        The images.
+    localization : Localization
+        Joints as the localizer found them, on a 4 mm grid.
+    segmenter : torch.nn.Module
+        `JointSegmenter` in evaluation mode.
+    settings : SegmentSettings
+        The largest shift that is believed.
+
+    Returns
+    -------
+    Localization
+        The same joints; one whose joint space is not outlined near it stays.
+    """
+    views = [_view(study, joint) for joint in localization.joints]
+    seen = [view for view in views if view.stacks]
+    readings = read_joints(
+        [_question(view, None) for view in seen],
+        segmenter,
+        batch=settings.joints_per_pass,
+    )
+    centers = {
+        id(view.location): joint_space_center(view.grid, reading)
+        for view, reading in zip(seen, readings, strict=True)
+    }
+    moved = [
+        _moved(joint, centers.get(id(joint)), settings.largest_shift_mm)
+        for joint in localization.joints
+    ]
+    return dataclasses.replace(localization, joints=tuple(moved))
+
+
+def _moved(
+    joint: LocatedJoint, center: NDArray[np.float64] | None, largest_shift_mm: float
+) -> LocatedJoint:
+    """Put a joint at its refined center if that is near enough to be the same."""
+    if center is None:
+        return joint
+    shift_mm = float(np.linalg.norm(center - joint.frame.center_lps_mm))
+    if shift_mm > largest_shift_mm:
+        return joint
+    frame = dataclasses.replace(joint.frame, center_lps_mm=center)
+    return dataclasses.replace(joint, frame=frame)
+
+
+def _view(study: Study, location: LocatedJoint) -> _View:
     """Sample every series that reaches a joint on its grid."""
     grid = joint_grid(location.frame)
     series, stacks = [], []
@@ -104,37 +164,7 @@ def _view(study: Study, joint: FacetJoint, location: LocatedJoint) -> _View:
         if sampled is not None:
             series.append(one)
             stacks.append(sampled)
-    return _View(joint, location, grid, tuple(series), tuple(stacks))
-
-
-def _recentered(
-    study: Study,
-    views: Sequence[_View],
-    segmenter: torch.nn.Module,
-    settings: SegmentSettings,
-) -> list[_View]:
-    """Move each grid to the joint space that a first reading outlines."""
-    seen = [view for view in views if view.stacks]
-    readings = read_joints(
-        [_question(view, None) for view in seen],
-        segmenter,
-        batch=settings.joints_per_pass,
-    )
-    moved = {}
-    for view, reading in zip(seen, readings, strict=True):
-        center = joint_space_center(view.grid, reading)
-        if center is None:
-            continue
-        shift_mm = float(np.linalg.norm(center - view.location.frame.center_lps_mm))
-        if shift_mm > settings.largest_shift_mm:
-            continue
-        frame = dataclasses.replace(view.location.frame, center_lps_mm=center)
-        location = dataclasses.replace(view.location, frame=frame)
-        if shift_mm >= settings.recenter_mm:
-            moved[view.joint] = _view(study, view.joint, location)
-        else:
-            moved[view.joint] = dataclasses.replace(view, location=location)
-    return [moved.get(view.joint, view) for view in views]
+    return _View(location, grid, tuple(series), tuple(stacks))
 
 
 def joint_space_center(

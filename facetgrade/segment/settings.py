@@ -12,6 +12,5 @@ class SegmentSettings(BaseModel):
 
     weights: str
     joints_per_pass: int = Field(ge=1)
-    recenter_mm: float = Field(ge=0.0)
     largest_shift_mm: float = Field(gt=0.0)
     core_radius_mm: float = Field(gt=0.0)
