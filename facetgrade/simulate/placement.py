@@ -15,6 +15,7 @@ from facetgrade.simulate.protocols import Protocol
 from facetgrade.simulate.scene import Scene, SceneGrid, VertebraTruth
 
 _CAUDAL_LIMIT = "S1"
+_STEEPEST_DEG = 36.0  # blocks are angled no more; steeper ones would be coronal
 
 
 def move_scene(
@@ -152,11 +153,22 @@ def axial_blocks(
     slices = protocol.slices // len(pairs)
     placed = []
     for upper, lower in pairs:
-        normal = upper.cranial + lower.cranial
+        normal = _flattened(upper.cranial + lower.cranial)
         center = (upper.center_lps_mm + lower.center_lps_mm) / 2.0
-        shift = rng.normal(-1.0, 2.0) * normal / np.linalg.norm(normal)
+        shift = rng.normal(-1.0, 2.0) * normal
         placed.append(_axial(center + shift, normal, protocol, slices, rng))
     return tuple(placed)
+
+
+def _flattened(normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the unit normal, turned toward the table's axis if it is too steep."""
+    unit: NDArray[np.float64] = normal / np.linalg.norm(normal)
+    level = np.array([unit[0], unit[1], 0.0])
+    sine = float(np.linalg.norm(level))
+    limit = np.deg2rad(_STEEPEST_DEG)
+    if sine <= np.sin(limit):
+        return unit
+    return level / sine * np.sin(limit) + np.array([0.0, 0.0, np.cos(limit)])
 
 
 def _axial(

@@ -72,6 +72,16 @@ def test_blocks_are_centered_on_their_discs(config):
     assert all(block.shape[0] == 10 for block in blocks)
 
 
+def test_blocks_of_a_steep_sacrum_stay_axial(config):
+    # The whole patient leans by 60 degrees; a block may follow by 36 plus jitter.
+    lean = Rotation.from_euler("x", 60.0, degrees=True)
+    steep = move_scene(SCENE, rotation=lean, shift_mm=np.zeros(3))
+    drawn = protocol(config, "axial_t2")
+    blocks = axial_blocks(steep, drawn, blocks=4, rng=np.random.default_rng(1))
+    for block in blocks:
+        assert abs(block.axes[0, 2]) > np.cos(np.deg2rad(42.0))
+
+
 def test_a_moved_scene_keeps_joints_on_their_labels():
     rotation = Rotation.from_euler("xyz", [5.0, -4.0, 3.0], degrees=True)
     moved = move_scene(SCENE, rotation=rotation, shift_mm=np.array([4.0, -2.0, 9.0]))
