@@ -29,6 +29,7 @@ from facetgrade.simulate.pathology.region import (
     copy_grid,
     cut_region,
     local_scene,
+    own_side_mm,
     paste_block,
     put_region,
 )
@@ -51,7 +52,6 @@ from facetgrade.simulate.truth import (
 
 _TOLERANCE = 0.02
 _HALF = 0.5
-_USUAL_MIDLINE_MM = 16.0
 _EDEMA = (Lesion.SOFT_TISSUE_EDEMA, Lesion.MARROW_EDEMA)
 
 
@@ -146,7 +146,7 @@ def _paint_plan(
         region,
         masks,
         grade_settings.measure.perimeter,
-        midline_mm=_midline_mm(scene, joint),
+        own_mm=own_side_mm(region, scene, joint),
     )
     plan = _within_reach(plan, around, settings.margin)
     marrow = planned_marrow(region, joint, plan, around, rng)
@@ -193,19 +193,6 @@ def _write(region: JointRegion, edema: tuple[Field, Field]) -> None:
     """Put new edema over what other joints and lookalikes already show."""
     for lesion, fraction in zip(_EDEMA, edema, strict=True):
         np.maximum(region.lesions[lesion], fraction, out=region.lesions[lesion])
-
-
-def _midline_mm(scene: Scene, joint: FacetJoint) -> float:
-    """Measure how far the midline lies from a joint, against its lateral axis."""
-    frame = scene.joints[joint]
-    centers = [
-        other_frame.center_lps_mm
-        for other, other_frame in scene.joints.items()
-        if other.level is joint.level and other.side is not joint.side
-    ]
-    if not centers:
-        return _USUAL_MIDLINE_MM
-    return float((frame.center_lps_mm - centers[0]) @ frame.lateral) / 2.0
 
 
 def _within_reach(plan: JointPlan, around: Surroundings, margin: float) -> JointPlan:

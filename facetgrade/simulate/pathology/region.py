@@ -162,6 +162,36 @@ def paste_block(column: SceneGrid, window: Window, block: SceneGrid) -> SceneGri
     return replace(column, lesions=lesions)
 
 
+def own_side_mm(region: JointRegion, scene: Scene, joint: FacetJoint) -> Field:
+    """Measure how far voxels lie on this joint's side of the other joints.
+
+    Parameters
+    ----------
+    region : JointRegion
+        The block.
+    scene : Scene
+        Joints of the patient.
+    joint : FacetJoint
+        Joint of the block.
+
+    Returns
+    -------
+    (S, R, C) float32 ndarray
+        Distance to the nearest plane halfway to another joint, negative beyond it,
+        infinite without other joints.
+    """
+    own = scene.joints[joint].center_lps_mm
+    nearest = np.full(region.tissue.shape, np.inf, np.float32)
+    for other, frame in scene.joints.items():
+        if other == joint:
+            continue
+        toward = frame.center_lps_mm - own
+        length_mm = float(np.linalg.norm(toward))
+        beyond = _coordinate(region.geometry, own, toward / length_mm)
+        np.minimum(nearest, length_mm / 2.0 - beyond, out=nearest)
+    return nearest
+
+
 def put_region(scene: Scene, region: JointRegion) -> Scene:
     """Return the scene with a painted block in place of the old one."""
     column = scene.column

@@ -116,13 +116,16 @@ def planned_marrow(
 
 
 def _own_bone(
-    region: JointRegion, joint: FacetJoint, structures: Iterable[Structure]
+    region: JointRegion,
+    joint: FacetJoint,
+    around: Surroundings,
+    structures: Iterable[Structure],
 ) -> NDArray[np.bool_]:
     """Tell which voxels of some structures belong to this joint's side and bones."""
     names = (joint.level.upper_vertebra, joint.level.lower_vertebra)
     own = np.isin(region.vertebra, [1 + VERTEBRAE.index(name) for name in names])
     own |= region.vertebra == 0
-    return own & region.labeled("structure", structures)
+    return own & around.own & region.labeled("structure", structures)
 
 
 def _articular_marrow(
@@ -133,7 +136,7 @@ def _articular_marrow(
     rng: np.random.Generator,
 ) -> Field:
     """Draw marrow edema of the processes, fading before it reaches a site."""
-    bone = _own_bone(region, joint, plan.marrow_structures)
+    bone = _own_bone(region, joint, around, plan.marrow_structures)
     fraction = marrow_fraction(
         region, bone, around.from_joint_mm, plan.marrow_depth_mm, plan.texture, rng
     )
@@ -181,14 +184,13 @@ def _bone_site(
     rng: np.random.Generator,
 ) -> Field:
     """Let marrow edema run from the superior process into a bony site."""
-    side = region.lateral_mm > -12.0
-    site = _own_bone(region, joint, structures[:1]) & side
+    site = _own_bone(region, joint, around, structures[:1])
     lower = 1 + VERTEBRAE.index(joint.level.lower_vertebra)
     site &= (region.vertebra == lower) | (region.vertebra == 0)
     if not site.any():
         return np.zeros(region.tissue.shape, np.float32)
     way = (Structure.SUPERIOR_ARTICULAR_PROCESS, *structures)
-    bone = _own_bone(region, joint, way) & side & (region.vertebra == lower)
+    bone = _own_bone(region, joint, around, way) & (region.vertebra == lower)
     depth_mm = float(np.quantile(around.from_joint_mm[site], 0.03)) + rng.uniform(
         3.5, 8.0
     )

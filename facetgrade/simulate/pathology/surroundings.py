@@ -42,9 +42,9 @@ _DRY_TISSUES = (
     Tissue.METAL,
 )
 _PROCESS_DEPTH_MM = 8.0
-# Edema of the left and the right joint never touch: together more than a bridge.
-_OFF_MIDLINE_MM = 1.75
-_SITE_OFF_MIDLINE_MM = 3.0
+# Edema of two joints never touches: twice this is more than the grade stage bridges.
+_APART_MM = 1.75
+_SITES_APART_MM = 3.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -73,6 +73,8 @@ class Surroundings:
         Distance from the joint space.
     periarticular, sites : (S, R, C) bool ndarray
         Soft tissue outside and inside the soft-tissue sites of grade 4.
+    own : (S, R, C) bool ndarray
+        Closer to this joint than to any other, with a gap between the two.
     fine : VolumeGeometry
         Joint-aligned grid of the next two.
     fine_outline, fine_soft : (H, R, C) bool ndarray
@@ -90,6 +92,7 @@ class Surroundings:
     periarticular: NDArray[np.bool_]
     sites: NDArray[np.bool_]
     from_joint_mm: Field
+    own: NDArray[np.bool_]
     fine: VolumeGeometry
     fine_outline: NDArray[np.bool_]
     fine_soft: NDArray[np.bool_]
@@ -100,7 +103,7 @@ def survey(
     masks: JointMasks,
     settings: PerimeterSettings,
     *,
-    midline_mm: float,
+    own_mm: Field,
 ) -> Surroundings:
     """Outline the joint and find the tissue that edema may take.
 
@@ -112,8 +115,8 @@ def survey(
         The same joint on the fine joint-aligned grid.
     settings : PerimeterSettings
         Outline and sectors of the grade stage.
-    midline_mm : float
-        Distance of the midline, which the edema of one joint does not cross.
+    own_mm : (S, R, C) float32 ndarray
+        From `own_side_mm`: edema of one joint does not reach the next one's.
 
     Returns
     -------
@@ -140,9 +143,9 @@ def survey(
     inside = share >= 0.5
     joint_space = inside & (region.structure == Structure.JOINT_SPACE)
     soft = ~region.labeled("tissue", _DRY_TISSUES)
-    soft &= region.lateral_mm > _OFF_MIDLINE_MM - midline_mm
+    soft &= own_mm > _APART_MM
     sites = region.labeled("structure", _SITES) & soft
-    sites &= region.lateral_mm > _SITE_OFF_MIDLINE_MM - midline_mm
+    sites &= own_mm > _SITES_APART_MM
     counted = available.sum(axis=0) >= needed
     return Surroundings(
         plane_heights_mm=heights_mm,
@@ -156,6 +159,7 @@ def survey(
         periarticular=(region.structure == Structure.SOFT_TISSUE) & soft,
         sites=sites,
         from_joint_mm=distance_mm(joint_space, region.voxel_mm),
+        own=own_mm > _APART_MM,
         fine=masks.geometry,
         fine_outline=outline,
         fine_soft=fine_soft,
