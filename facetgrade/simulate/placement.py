@@ -168,7 +168,9 @@ def _flattened(normal: NDArray[np.float64]) -> NDArray[np.float64]:
     limit = np.deg2rad(_STEEPEST_DEG)
     if sine <= np.sin(limit):
         return unit
-    return level / sine * np.sin(limit) + np.array([0.0, 0.0, np.cos(limit)])
+    upright = np.array([0.0, 0.0, np.cos(limit)])
+    flattened: NDArray[np.float64] = level / sine * np.sin(limit) + upright
+    return flattened
 
 
 def _axial(
