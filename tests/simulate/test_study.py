@@ -115,30 +115,30 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path, written, grade):
 
 
 @pytest.mark.slow
-def test_a_pair_is_one_patient_a_year_apart_with_the_same_seed_giving_the_same(
-    tmp_path, config, grade
-):
+def test_a_pair_is_one_patient_a_year_apart_and_repeatable(tmp_path, config, grade):
     coarse = config.anatomy.model_copy(
         update={"body_spacing_mm": 3.0, "column_spacing_mm": 1.0}
     )
-    for folder in (tmp_path / "a", tmp_path / "b"):
-        written = list(
-            simulate(
-                folder,
-                studies=1,
-                seed=8,
-                pairs=True,
-                anatomy="parametric",
-                config=config.model_copy(update={"anatomy": coarse}),
-                grade=grade,
-            )
+
+    def run(name, *, pairs):
+        folders = simulate(
+            tmp_path / name,
+            studies=1,
+            seed=8,
+            pairs=pairs,
+            anatomy="parametric",
+            config=config.model_copy(update={"anatomy": coarse}),
+            grade=grade,
         )
-        assert [p.name for p in written] == ["sim-0001_baseline", "sim-0001_followup"]
-    names = ("a/sim-0001_baseline", "a/sim-0001_followup", "b/sim-0001_baseline")
-    first, later, again = (
-        (tmp_path / name / "truth" / "truth.json").read_text() for name in names
-    )
-    assert first == again
-    days = [date.fromisoformat(json.loads(t)["study_date"]) for t in (first, later)]
+        return {
+            p.name: json.loads((p / "truth/truth.json").read_text()) for p in folders
+        }
+
+    pair = run("pair", pairs=True)
+    alone = run("alone", pairs=False)
+    assert list(pair) == ["sim-0001_baseline", "sim-0001_followup"]
+    first, later = pair.values()
+    assert alone == {"sim-0001": first}
+    days = [date.fromisoformat(truth["study_date"]) for truth in (first, later)]
     assert (days[1] - days[0]).days == 365
-    assert json.loads(first)["patient_id"] == json.loads(later)["patient_id"]
+    assert first["patient_id"] == later["patient_id"]
