@@ -70,7 +70,8 @@ def assemble_series(frames: Sequence[Frame], settings: IngestSettings) -> Assemb
     result = Assembled(notes=_named(notes, first))
     kinds: dict[tuple[object, ...], list[FrameStack]] = {}
     for stack in stacks:
-        kinds.setdefault((*stack.kind, plane_of(stack.normal)), []).append(stack)
+        sagittal = plane_of(stack.normal) is Plane.SAGITTAL
+        kinds.setdefault((*stack.kind, sagittal), []).append(stack)
     if {plane_of(stack.normal) for stack in stacks} >= _LOCALIZER_PLANES:
         reason = "localizer (sagittal, axial and coronal slices in one series)"
         result.rejected.append(_rejection(first, reason))

@@ -171,6 +171,18 @@ def test_two_planes_in_one_series_become_two(tmp_path, settings, privacy):
     assert "holds 2 parts: axial T2, sagittal T2" in study.notes[0]
 
 
+def test_steep_block_stays_with_the_axial_blocks(tmp_path, settings, privacy):
+    # 50 degrees: the normal is nearer to the coronal than to the axial one
+    steep = ((1.0, 0.0, 0.0), (0.0, np.cos(0.87), np.sin(0.87)))
+    write_series(tmp_path, PIXELS, name="a", axes=AXIAL)
+    write_series(tmp_path, PIXELS, name="b", axes=steep, origin=(-20, -30, 0))
+
+    (series,) = load(tmp_path, settings, privacy).series
+
+    assert series.plane is Plane.AXIAL
+    assert len(series.stacks) == 2
+
+
 def test_film_of_several_frames_without_geometry_is_refused(
     tmp_path, settings, privacy
 ):

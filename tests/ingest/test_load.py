@@ -1,9 +1,19 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from facetgrade.ingest import find_studies, load_study
 from facetgrade.study import Plane, Sequence
-from tests.ingest.builders import AXIAL, gradient_volume, write_series
+from tests.ingest.builders import (
+    AXIAL,
+    gradient_volume,
+    image_dataset,
+    save,
+    uid,
+    write_series,
+)
 
 
 def load_one(folder, settings, privacy):
@@ -43,3 +53,35 @@ def test_axial_description_with_fs_is_fat_suppressed(tmp_path, settings, privacy
 
     assert (series.sequence, series.plane) == (Sequence.T2_FS, Plane.AXIAL)
     assert series.stacks[0].volume.geometry.spacing_mm == pytest.approx([4.4, 0.5, 0.8])
+
+
+@given(
+    names=st.permutations(range(6)),
+    numbers=st.permutations(range(6)),
+    second=st.sets(st.integers(0, 5), max_size=3),
+)
+@hypothesis_settings(max_examples=10, deadline=None)
+def test_names_numbers_and_split_uids_do_not_change_the_study(
+    tmp_path_factory, settings, privacy, names, numbers, second
+):
+    volume = gradient_volume((6, 8, 10))
+    folder = tmp_path_factory.mktemp("study")
+    for k in range(6):
+        position = (-20.0 + 4.4 * k, -30.0, 40.0)
+        series = "b" if k in second else "a"
+        dataset = image_dataset(
+            volume[k],
+            position,
+            number=numbers[k],
+            series=series,
+            instance=f"i{k}",
+            SeriesDescription="T2",
+        )
+        save(dataset, folder / f"{names[k]}.dcm")
+
+    (series,) = load_one(folder, settings, privacy).series
+
+    (stack,) = series.stacks
+    np.testing.assert_array_equal(stack.volume.voxels, volume)
+    assert stack.volume.geometry.to_lps([5, 7, 9]) == pytest.approx([2, -22.8, 36.5])
+    assert stack.instance_uids == tuple(uid(f"i{k}") for k in range(6))
