@@ -123,15 +123,16 @@ def _parallel_groups(
 
 def _kind(frame: Frame) -> tuple[object, ...]:
     """Return what must agree between the slices of a stack beside orientation."""
-    rows_mm, columns_mm = frame.pixel_spacing_mm
-    echo = round(frame.echo, 1) if np.isfinite(frame.echo) else None
+    tags = frame.tags
+    times = (frame.echo, tags.repetition_time_ms, tags.inversion_time_ms)
     return (
         frame.stored.shape,
-        round(rows_mm, 3),
-        round(columns_mm, 3),
-        echo,
-        frame.tags.image_type[2:],
-        frame.tags.fat_suppression,
+        *(round(mm, 3) for mm in frame.pixel_spacing_mm),
+        *(round(time, 1) if np.isfinite(time) else None for time in times),
+        tags.description,
+        tags.protocol,
+        tags.image_type[2:],
+        tags.fat_suppression,
     )
 
 

@@ -134,6 +134,15 @@ def test_dixon_parts_are_told_apart_by_image_type():
     assert [slice_values(stack) for stack in stacks] == [[0, 1, 2], [10, 11, 12]]
 
 
+def test_series_under_one_uid_are_told_apart_by_description():
+    t1 = axial([0, 4, 8], SeriesDescription="T1")
+    t2 = axial([0, 4, 8], first_value=10, SeriesDescription="T2")
+
+    stacks, _ = stacks_of([t1[0], t2[1], t2[0], t1[2], t1[1], t2[2]])
+
+    assert [slice_values(stack) for stack in stacks] == [[0, 1, 2], [10, 11, 12]]
+
+
 def test_repeats_without_any_tag_are_told_apart_by_number():
     # the scanner numbered all slices of a repeat before the next repeat
     frames = [
