@@ -44,7 +44,7 @@ _DRY_TISSUES = (
 _PROCESS_DEPTH_MM = 8.0
 # Edema of two joints never touches: twice this is more than the grade stage bridges.
 _APART_MM = 1.75
-_SITES_APART_MM = 3.0
+_SITES_APART_MM = 4.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
