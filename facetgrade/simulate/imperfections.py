@@ -128,23 +128,47 @@ def draw_imperfections(
         slice_shift_mm=rng.uniform(*scanner.slice_shift_mm),
         ghost_amplitude=rng.uniform(*scanner.ghost_amplitude),
         flow_void=rng.uniform(*scanner.flow_void) if fluid_sensitive else 0.0,
-        saturation=_saturation(scene, scanner, rng),
+        saturation=draw_saturation(
+            np.array([vertebra.center_lps_mm for vertebra in scene.vertebrae]),
+            -np.mean([vertebra.posterior for vertebra in scene.vertebrae], axis=0),
+            scanner,
+            rng,
+        ),
     )
 
 
-def _saturation(
-    scene: Scene, scanner: ScannerSettings, rng: np.random.Generator
+def draw_saturation(
+    bodies_lps_mm: NDArray[np.float64],
+    forward: NDArray[np.float64],
+    scanner: ScannerSettings,
+    rng: np.random.Generator,
 ) -> SaturationBand | None:
-    """Place a band in front of the vertebral bodies, against the motion there."""
+    """Place a band in front of the vertebral bodies, against the motion there.
+
+    Parameters
+    ----------
+    bodies_lps_mm : (N, 3) float64 ndarray
+        Centers of the vertebral bodies.
+    forward : (3,) float64 ndarray
+        Direction from the spine to the belly.
+    scanner : ScannerSettings
+        How often and how far in front.
+    rng : Generator
+        Source of all draws.
+
+    Returns
+    -------
+    SaturationBand or None
+        None when the series has no band.
+    """
     if rng.random() > scanner.saturation_probability:
         return None
-    bodies = np.array([vertebra.center_lps_mm for vertebra in scene.vertebrae])
-    forward = -np.mean([vertebra.posterior for vertebra in scene.vertebrae], axis=0)
+    middle = bodies_lps_mm.mean(axis=0)
     tilted = Rotation.from_rotvec(rng.normal(0.0, np.deg2rad(4.0), 3)).apply(forward)
-    foremost_mm = float(((bodies - bodies.mean(axis=0)) @ forward).max())
+    foremost_mm = float(((bodies_lps_mm - middle) @ forward).max())
     ahead_mm = foremost_mm + rng.uniform(*scanner.saturation_distance_mm)
     return SaturationBand(
-        point_lps_mm=bodies.mean(axis=0) + ahead_mm * forward,
+        point_lps_mm=middle + ahead_mm * forward,
         normal=tilted / np.linalg.norm(tilted),
         strength=rng.uniform(0.6, 0.98),
         edge_mm=rng.uniform(2.0, 8.0),

@@ -69,7 +69,7 @@ def acquire(
     sensitivity = _sensitivity(scene, geometry, imperfections, rng)
     image *= sensitivity
     if imperfections.saturation is not None:
-        image *= _saturation(imperfections.saturation, geometry)
+        image *= saturation_profile(imperfections.saturation, geometry)
     magnitude = _encode(image, geometry, signals.reference, imperfections, rng)
     magnitude /= sensitivity**imperfections.coil_correction
     magnitude *= np.float32(GAIN / signals.reference)
@@ -212,8 +212,10 @@ def _sensitivity(
     return upsample(profile.astype(np.float32), geometry.shape)
 
 
-def _saturation(band: SaturationBand, geometry: VolumeGeometry) -> NDArray[np.float32]:
-    """Compute what a saturation band leaves of the signal."""
+def saturation_profile(
+    band: SaturationBand, geometry: VolumeGeometry
+) -> NDArray[np.float32]:
+    """Compute the share of the signal that a saturation band leaves, on a grid."""
     lattice = lattice_lps_mm(geometry, 6.0)
     beyond_mm = (lattice - band.point_lps_mm) @ band.normal
     inside = 1.0 / (1.0 + np.exp(-beyond_mm / band.edge_mm))

@@ -18,9 +18,11 @@ from facetgrade.anatomy import VERTEBRAE, Side, Structure
 from facetgrade.geometry import Volume, VolumeGeometry, resample
 from facetgrade.localize.canonical import AXES, CROP_SHAPE, normalize, to_canonical
 from facetgrade.localize.heatmaps import half_geometry
-from facetgrade.localize.ranks import rank_of
+from facetgrade.localize.ranks import CLASSES, rank_of
 from facetgrade.simulate.fields import smooth_noise, upsample
+from facetgrade.simulate.imperfections import draw_saturation
 from facetgrade.simulate.protocols import FatSuppression, draw_protocol
+from facetgrade.simulate.scanner import saturation_profile
 from facetgrade.simulate.scene import Scene, Tissue
 from facetgrade.simulate.settings import SimulateSettings
 from facetgrade.simulate.tissue import (
@@ -32,6 +34,11 @@ from facetgrade.train.settings import RenderSettings
 
 HEATMAP_SIGMA_MM = 5.0
 POSTERIOR_SHIFT_MM = 25.0
+LUMBAR_BODIES = 6  # from S1 up: lumbar studies are centered on L3
+FORWARD = np.array([0.0, -1.0, 0.0])
+SMALL_FIELD_SHARE = 0.2
+SMALL_FIELD_MM = (90.0, 160.0)
+MARROW_SPREAD = 0.1  # of the signal, body to body
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -150,6 +157,9 @@ def draw_picture(
     physics = rng.random() < render.physics_share
     means, spreads = (_draw_physics if physics else _draw_random)(scanner, rng)
     image = _draw_contrast(case, means, spreads, rng)
+    band = draw_saturation(case.points[0], FORWARD, scanner.scanner, rng)
+    if band is not None:
+        image *= saturation_profile(band, case.geometry)
     stacks = _draw_stacks(grid, rng)
     canonical, coverage = to_canonical(
         [_observe(image, case.geometry, stack, rng) for stack in stacks], grid
@@ -175,7 +185,8 @@ def _draw_grid(
     turned = AXES @ Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
     bodies = case.points[0]
     sacral = bodies[bodies[:, 2].argmin()]
-    target = bodies.mean(axis=0)
+    lumbar = bodies[bodies[:, 2].argsort()][:LUMBAR_BODIES]
+    target = lumbar.mean(axis=0)
     target[1] += POSTERIOR_SHIFT_MM
     shift = rng.uniform(-1, 1, 3) * render.shift_mm * [0.3, 0.8, 1.0]
     if rng.random() < 0.15:
@@ -227,9 +238,17 @@ def _draw_contrast(
     """Give every voxel the signal and texture of its tissue, under a coil."""
     noise = smooth_noise(case.geometry, knot_distance_mm=rng.uniform(3, 9), rng=rng)
     image = means[case.tissue] + spreads[case.tissue] * noise
+    image *= _marrow_factors(rng)[case.rank]
     image *= _bias(case.geometry, rng)
     image[case.tissue == Tissue.AIR] *= 0.2
     return np.asarray(image, np.float32)
+
+
+def _marrow_factors(rng: np.random.Generator) -> NDArray[np.float32]:
+    """Draw how the marrow of each rank differs from that of the patient."""
+    factors = np.exp(rng.normal(0, MARROW_SPREAD, CLASSES))
+    factors[0] = 1.0
+    return np.asarray(factors, np.float32)
 
 
 def _bias(geometry: VolumeGeometry, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -257,6 +276,10 @@ def _draw_stacks(
         rng.uniform(0.35, 1.1) if kind == "axial" else rng.uniform(0.75, 1.1)
     )
     extent_mm[2] *= rng.uniform(0.55, 1.1)
+    center_lps_mm = grid.center_lps_mm
+    if rng.random() < SMALL_FIELD_SHARE:
+        extent_mm[1:] = rng.uniform(*SMALL_FIELD_MM, 2)
+        center_lps_mm = center_lps_mm + np.array([0.0, 0.0, rng.uniform(-60, 60)])
     blocks = int(rng.integers(2, 6)) if kind == "axial" and rng.random() < 0.4 else 1
     stacks = []
     for block in range(blocks):
@@ -271,7 +294,7 @@ def _draw_stacks(
         offset[2] += ((block + 0.5) / blocks - 0.5) * extent_mm[1]
         shape = np.maximum(2, np.ceil(size / [gap, 2.0, 2.0])).astype(int)
         stack = VolumeGeometry.centered(
-            center_lps_mm=grid.center_lps_mm + offset,
+            center_lps_mm=center_lps_mm + offset,
             axes=(grid.axes[list(order)]) @ tilt,
             spacing_mm=spacing,
             shape=(int(shape[0]), int(shape[1]), int(shape[2])),
