@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from facetgrade.anatomy import FacetJoint, Lesion
-from facetgrade.findings import SequenceGrade
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.simulate.pathology.effusion import paint_effusion
 from facetgrade.simulate.pathology.lookalikes import (
@@ -117,11 +116,14 @@ def _add_synovitis(
 ) -> Scene:
     """Paint one joint until its measured grade is the wanted one."""
     painted = scene
-    for _ in range(settings.attempts):
+    for left in reversed(range(settings.attempts)):
         plan = draw_plan(rng, grade, settings)
-        painted, found = _paint_plan(scene, joint, plan, rng, settings, grade_settings)
-        fraction = found.extents.perimeter_fraction.value
-        if found.grade == grade and abs(fraction - _HALF) >= settings.margin:
+        painted = _paint_plan(scene, joint, plan, rng, settings, grade_settings)
+        if left == 0:
+            break
+        extents, found = measure_truth(painted, joint, grade_settings)
+        clear = abs(extents.perimeter_fraction.value - _HALF) >= settings.margin
+        if found.grade == grade and clear:
             break
     return painted
 
@@ -133,13 +135,13 @@ def _paint_plan(
     rng: np.random.Generator,
     settings: PathologySettings,
     grade_settings: GradeSettings,
-) -> tuple[Scene, SequenceGrade]:
-    """Paint one plan and measure its grade."""
+) -> Scene:
+    """Paint one plan."""
     region = cut_region(scene, scene.joints[joint], HALF_EXTENT_MM)
     paint_effusion(region, plan.effusion, rng)
     painted = put_region(scene, region)
     if plan.perimeter_fraction == 0.0 and plan.marrow_depth_mm == 0.0:
-        return painted, measure_truth(painted, joint, grade_settings)[1]
+        return painted
     grid = fine_joint_grid(painted, joint)
     masks = truth_joint_masks(painted, joint, grid)
     around = survey(
@@ -152,8 +154,7 @@ def _paint_plan(
     marrow = planned_marrow(region, joint, plan, around, rng)
     soft = _fitting_soft_tissue(region, plan, around, rng, settings, grade_settings)
     _write(region, (soft, marrow))
-    result = put_region(painted, region)
-    return result, measure_truth(result, joint, grade_settings)[1]
+    return put_region(painted, region)
 
 
 def _fitting_soft_tissue(
