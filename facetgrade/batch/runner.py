@@ -75,7 +75,7 @@ def grade_batch(
             for files in found:
                 _grade_next(run, files)
         finally:
-            _write_tables(run, started_at, stopwatch)
+            _write_tables(run, found, started_at, stopwatch)
     return run.summary
 
 
@@ -217,14 +217,36 @@ def _seconds(watch: Stopwatch) -> str:
     return ", ".join(f"{name} {s:.2f} s" for name, s in watch.seconds.items())
 
 
-def _write_tables(run: _Run, started_at: datetime, stopwatch: Stopwatch) -> None:
+def _hashed_inputs(run: _Run, found: Sequence[StudyFiles]) -> tuple[RunInput, ...]:
+    """Hash each input by its studies; one that was not read to its end has no hash."""
+    hashes = {e.folder: e.content_sha256 for e in run.summary.entries}
+    failed = {failure.source for failure in run.summary.failures}
+    inputs = []
+    for path in run.job.inputs:
+        place = path.resolve()
+        contents = [
+            content_sha256(files)
+            if not (known := hashes.get(f"{STUDIES}/{run.name(files)}", ""))
+            and files.source in failed
+            else known
+            for files in found
+            if any(file.path.resolve().is_relative_to(place) for file in files.files)
+        ]
+        whole = fingerprint({"studies": sorted(contents)}) if all(contents) else ""
+        inputs.append(RunInput(path=str(path), sha256=whole if contents else ""))
+    return tuple(inputs)
+
+
+def _write_tables(
+    run: _Run, found: Sequence[StudyFiles], started_at: datetime, stopwatch: Stopwatch
+) -> None:
     """Write joints.csv, run.json and index.html for all that the folder holds."""
     now = {entry.folder for entry in run.summary.entries if not entry.skipped}
     studies = (replace(e, skipped=e.folder not in now) for e in run.ledger.entries())
     record = RunRecord(
         started_at=started_at.isoformat(timespec="seconds"),
         finished_at=datetime.now().astimezone().isoformat(timespec="seconds"),
-        inputs=tuple(RunInput(path=str(path)) for path in run.job.inputs),
+        inputs=_hashed_inputs(run, found),
         studies=tuple(studies),
         failures=tuple(run.summary.failures),
         stage_seconds=dict(stopwatch.seconds),

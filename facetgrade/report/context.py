@@ -90,7 +90,16 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunInput:
-    """One INPUT of the command as the user wrote it, with a hash if one was made."""
+    """One INPUT of the command.
+
+    Attributes
+    ----------
+    path : str
+        As the user wrote it.
+    sha256 : str
+        Over the sorted content hashes of its studies, which decide what a run does
+        again; empty for an input without a study or that was not read to its end.
+    """
 
     path: str
     sha256: str = ""

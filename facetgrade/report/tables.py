@@ -203,7 +203,8 @@ def _grade_columns(outcome: Outcome) -> Row:
         return {
             "status": "ungradable",
             "reason": outcome.reason.value,
-            **dict.fromkeys((*empty, "extension", "borderline"), ""),
+            **dict.fromkeys((*empty, "extension"), ""),
+            "borderline": "0",
         }
     probabilities = format_probabilities(outcome.probabilities)
     reached = outcome.best.extension

@@ -125,6 +125,21 @@ def test_the_stages_of_a_study_are_told_and_timed(make_job):
     assert set(record["stage_seconds"]) == {"search", "read", "localize", "report"}
 
 
+def test_every_input_has_a_hash_of_its_content(make_job, studies):
+    def hashes(*inputs):
+        job = make_job(inputs=inputs, force=True)
+        run(job)
+        record = json.loads((job.out / "run.json").read_text())
+        return [entry["sha256"] for entry in record["inputs"]]
+
+    anna, bert = hashes(studies / "anna", studies / "bert")
+    assert len(anna) == len(bert) == 64
+    assert anna != bert
+    assert hashes(studies / "anna") == [anna]
+    write_series(studies / "anna", gradient_volume(), study="anna", series="more")
+    assert hashes(studies / "anna") != [anna]
+
+
 def test_a_second_run_skips_what_is_done(make_job):
     run(make_job())
     summary, events = run(make_job(), grade=None)

@@ -56,7 +56,7 @@ def test_without_fat_suppression_only_the_effusion_is_known(phantom):
     assert filled == {
         *("source", "study_uid", "subject", "study_date", "level", "side", "status"),
         *("reason", "x_mm", "y_mm", "z_mm", "level_probability"),
-        *("effusion_mm3", "effusion_width_mm", "series_used"),
+        *("effusion_mm3", "effusion_width_mm", "borderline", "series_used"),
     }
     assert row["reason"] == "no-fat-suppression"
 
@@ -88,7 +88,8 @@ def test_position_is_written_for_a_located_joint_that_is_not_graded(phantom):
     # 4 + 16 + 4, 30 + 2 * 4, 70 - 4 * 35
     assert (row["x_mm"], row["y_mm"], row["z_mm"]) == ("24.0", "38.0", "-70.0")
     assert row["flags"] == "level-assumed"
-    assert row["grade"] == row["borderline"] == row["grade_set"] == row["p0"] == ""
+    assert row["grade"] == row["grade_set"] == row["p0"] == ""
+    assert row["borderline"] == "0"
 
 
 def test_flags_follow_the_published_order(phantom):
