@@ -111,6 +111,10 @@ class Localization:
         Numbering could not be decided from what is in view.
     notes : tuple of str
         Sentences for the report.
+    numbering_totals : mapping of str to float
+        Sum of log votes for each possible numbering, by its name of the lowest body.
+    sacrum_vote : float
+        How sure the lowest bodies are sacral ones, 0-1.
     """
 
     vertebrae: tuple[LocatedVertebra, ...]
@@ -120,6 +124,8 @@ class Localization:
     alternative_probability: float = 0.0
     level_assumed: bool = False
     notes: tuple[str, ...] = ()
+    numbering_totals: Mapping[str, float] = field(default_factory=dict)
+    sacrum_vote: float = 0.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -315,6 +321,8 @@ class Graded:
         What a reader should know.
     series_used : tuple of str
         Uids of the series that were read.
+    typicality : float
+        As in `SegmentedJoint`.
     """
 
     joint: FacetJoint
@@ -326,6 +334,7 @@ class Graded:
     grade_set: tuple[int, ...]
     flags: tuple[Flag, ...] = ()
     series_used: tuple[str, ...] = ()
+    typicality: float = 1.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -348,6 +357,8 @@ class Ungradable:
         What a reader should know.
     series_used : tuple of str
         Uids of the series that were read.
+    typicality : float
+        As in `SegmentedJoint`; 0 if the joint was not segmented.
     """
 
     joint: FacetJoint
@@ -358,6 +369,7 @@ class Ungradable:
     extents: Extents | None = None
     flags: tuple[Flag, ...] = ()
     series_used: tuple[str, ...] = ()
+    typicality: float = 0.0
 
 
 Outcome = Graded | Ungradable

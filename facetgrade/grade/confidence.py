@@ -108,8 +108,9 @@ def fit_confidence(
 
     Offsets, scales, interval weight and background maximize the likelihood of the true
     grades, held near the present settings by a weak prior. The probability of the set
-    is the stated coverage, or more where the conformal quantile of out-of-fold scores
-    (folds by patient) asks for more.
+    is the conformal quantile of out-of-fold scores (folds by patient): the sets hold
+    the truth of new joints as often as stated, and not more often than they must.
+    Margins are left as they are, see `margins.fit_margins`.
 
     Parameters
     ----------
@@ -153,7 +154,9 @@ def fit_confidence(
         scores[test] = _set_scores(table, grades[test])
     fitted = _maximize_likelihood(distances, half_widths, grades, start, liberal)
     coverage = settings.confidence.coverage
-    return _to_settings(fitted, coverage, _conformal_quantile(scores, coverage))
+    found = _to_settings(fitted, settings.confidence)
+    quantile = _conformal_quantile(scores, coverage)
+    return found.model_copy(update={"set_probability": quantile})
 
 
 def format_confidence(confidence: ConfidenceSettings) -> str:
@@ -170,6 +173,11 @@ def format_confidence(confidence: ConfidenceSettings) -> str:
         lines.append(
             f"{name} = {{ offset = {decision.offset:.4f}, "
             f"scale = {decision.scale:.4f} }}"
+        )
+    lines += ["", "[confidence.margins]      # of the intervals of extents"]
+    for name, margin in confidence.margins:
+        lines.append(
+            f"{name} = {{ below = {margin.below:.4f}, above = {margin.above:.4f} }}"
         )
     return "\n".join(lines) + "\n"
 
@@ -338,20 +346,19 @@ def _to_parameters(confidence: ConfidenceSettings) -> NDArray[np.float64]:
 
 
 def _to_settings(
-    parameters: NDArray[np.float64], coverage: float, set_probability: float
+    parameters: NDArray[np.float64], start: ConfidenceSettings
 ) -> ConfidenceSettings:
-    """Turn a fitted vector back into settings."""
+    """Put a fitted vector into settings."""
     effusion, edema, majority, extension = (
         Decision(offset=float(parameters[i]), scale=math.exp(parameters[4 + i]))
         for i in range(4)
     )
-    return ConfidenceSettings(
-        effusion=effusion,
-        edema=edema,
-        majority=majority,
-        extension=extension,
-        interval_weight=math.exp(parameters[8]),
-        background=float(special.expit(parameters[9])),
-        coverage=coverage,
-        set_probability=max(coverage, set_probability),
-    )
+    fitted = {
+        "effusion": effusion,
+        "edema": edema,
+        "majority": majority,
+        "extension": extension,
+        "interval_weight": math.exp(parameters[8]),
+        "background": float(special.expit(parameters[9])),
+    }
+    return start.model_copy(update=fitted)

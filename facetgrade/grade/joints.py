@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from facetgrade.anatomy import FacetJoint
 from facetgrade.findings import (
+    Extents,
     Flag,
     Graded,
     JointMasks,
@@ -25,6 +27,7 @@ from facetgrade.grade.acceptance import (
     why_not_gradable,
 )
 from facetgrade.grade.confidence import grade_probabilities, grade_set
+from facetgrade.grade.margins import widen_intervals
 from facetgrade.grade.measure import measure_extents
 from facetgrade.grade.rules import apply_rules
 from facetgrade.grade.settings import GradeSettings
@@ -96,6 +99,7 @@ def _grade_joint(
             location=location,
             flags=flags,
             series_used=segmented.series_used if segmented else (),
+            typicality=segmented.typicality if segmented else 0.0,
         )
     obstacles = [
         why_not_gradable(segmented, m, study, settings) for m in segmented.masks
@@ -131,7 +135,7 @@ def _ungradable(
 ) -> Ungradable:
     """Keep what could be measured of a joint that gets no grade."""
     outlined = obstacle.reason is not Reason.NOT_FOUND
-    extents = measure_extents(masks, settings.measure) if outlined else None
+    extents = _reported(masks, settings) if outlined else None
     cyst = extents is not None and _has_cyst(extents.cyst_mm3, settings)
     return Ungradable(
         joint=segmented.joint,
@@ -142,6 +146,7 @@ def _ungradable(
         extents=extents,
         flags=_in_order({*flags, Flag.CYST} if cyst else set(flags)),
         series_used=segmented.series_used,
+        typicality=segmented.typicality,
     )
 
 
@@ -163,16 +168,18 @@ def _graded(
         raised.add(Flag.RULE_VS_PROBABILITY)
     if any(_has_cyst(grade.extents.cyst_mm3, settings) for _, grade in pairs):
         raised.add(Flag.CYST)
+    reported = {id(grade): _with_margins(grade, settings) for _, grade in pairs}
     return Graded(
         joint=segmented.joint,
         location=segmented.location,
         masks=masks,
-        best=best,
-        per_sequence=tuple(grade for _, grade in pairs),
+        best=reported[id(best)],
+        per_sequence=tuple(reported.values()),
         probabilities=probabilities,
         grade_set=grade_set(probabilities, settings.confidence.set_probability),
         flags=_in_order(raised),
         series_used=segmented.series_used,
+        typicality=segmented.typicality,
     )
 
 
@@ -180,6 +187,18 @@ def _sequence_grade(masks: JointMasks, settings: GradeSettings) -> SequenceGrade
     """Measure and grade one contrast."""
     extents = measure_extents(masks, settings.measure)
     return apply_rules(extents, masks.sequence, settings)
+
+
+def _reported(masks: JointMasks, settings: GradeSettings) -> Extents:
+    """Measure one contrast, with intervals that reach their coverage."""
+    extents = measure_extents(masks, settings.measure)
+    return widen_intervals(extents, settings.confidence.margins)
+
+
+def _with_margins(grade: SequenceGrade, settings: GradeSettings) -> SequenceGrade:
+    """Widen the intervals of a grade: probabilities are fitted to the narrow ones."""
+    extents = widen_intervals(grade.extents, settings.confidence.margins)
+    return replace(grade, extents=extents)
 
 
 def _has_cyst(cyst_mm3: float, settings: GradeSettings) -> bool:

@@ -178,6 +178,39 @@ class Decision(_Section):
     scale: Positive
 
 
+class Margin(_Section):
+    """How far an interval is widened; negative values narrow it.
+
+    Attributes
+    ----------
+    below, above : float
+        Added to the lower and the upper end, in the scale of `grade.margins`.
+    """
+
+    below: float
+    above: float
+
+
+class MarginSettings(_Section):
+    """Margins of the extents that are reported with an interval, by `fit_margins`.
+
+    Attributes
+    ----------
+    effusion_mm3, soft_tissue_edema_mm3, marrow_edema_mm3 : Margin
+        On the logarithm of the volume.
+    effusion_width_mm : Margin
+        In mm.
+    perimeter_fraction : Margin
+        As a fraction; for the share that grades, by height and on the worst plane.
+    """
+
+    effusion_mm3: Margin
+    effusion_width_mm: Margin
+    soft_tissue_edema_mm3: Margin
+    marrow_edema_mm3: Margin
+    perimeter_fraction: Margin
+
+
 class ConfidenceSettings(_Section):
     """How sure a grade is; fitted on held-out joints by `fit_confidence`.
 
@@ -196,9 +229,11 @@ class ConfidenceSettings(_Section):
     background : float
         Share of joints whose grade says nothing, spread over all grades.
     coverage : float
-        Stated coverage of the prediction set.
+        Stated coverage of the prediction set and of the intervals of extents.
     set_probability : float
         Probability that the set has to hold; calibrated to reach `coverage`.
+    margins : MarginSettings
+        What makes the intervals of extents reach `coverage`.
     """
 
     effusion: Decision
@@ -209,6 +244,7 @@ class ConfidenceSettings(_Section):
     background: Share
     coverage: Annotated[float, Field(gt=0.0, lt=1.0)]
     set_probability: Share
+    margins: MarginSettings
 
 
 class GradeSettings(_Section):

@@ -57,6 +57,11 @@ class Numbering:
         Its probability.
     decided : bool
         The sacrum was seen or an anchor was given, and the probability is high.
+    totals : mapping of str to float
+        Sum of the log votes for each possible numbering, by its name of the lowest
+        body; numberings that an anchor forbids are left out.
+    sacrum_vote : float
+        Probability of sacral classes at the lowest named sacral body.
     """
 
     ranks: tuple[int, ...]
@@ -64,6 +69,8 @@ class Numbering:
     alternative: tuple[str, ...]
     alternative_probability: float
     decided: bool
+    totals: Mapping[str, float]
+    sacrum_vote: float
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -120,7 +127,8 @@ def choose_numbering(
     order = np.argsort(-weights)
     best, other = (tuple(_ranks(count, int(offsets[k]))) for k in order[:2])
     probability = float(weights[order[0]])
-    sacrum = _sacrum_vote(chain, best) >= settings.min_sacrum_vote
+    sacrum_vote = _sacrum_vote(chain, best)
+    sacrum = sacrum_vote >= settings.min_sacrum_vote
     sure = probability >= settings.min_numbering_probability
     return Numbering(
         ranks=best,
@@ -128,6 +136,12 @@ def choose_numbering(
         alternative=tuple(name_of(rank) for rank in other),
         alternative_probability=float(weights[order[1]]),
         decided=bool(anchors) or (sacrum and sure),
+        totals={
+            name_of(int(last)): float(total)
+            for last, total in zip(offsets, totals, strict=True)
+            if np.isfinite(total)
+        },
+        sacrum_vote=sacrum_vote,
     )
 
 

@@ -112,6 +112,8 @@ def _name(
         alternative=numbering.alternative,
         alternative_probability=numbering.alternative_probability,
         level_assumed=not numbering.decided,
+        numbering_totals=numbering.totals,
+        sacrum_vote=numbering.sacrum_vote,
         notes=tuple(notes),
     )
 
