@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -38,12 +38,21 @@ GRADE_RULES = "configs/grade.toml"
 SERIES_RULES = "configs/series_rules.toml"
 
 
+class InferenceSettings(BaseModel):
+    """How networks run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    precision: Literal["auto", "float32", "bfloat16"]
+
+
 class PipelineConfig(BaseModel):
     """Every setting of `facetgrade grade`, one section per stage."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ingest: IngestSettings
+    inference: InferenceSettings
     localize: LocalizeSettings
     segment: SegmentSettings
     grade: GradeSettings

@@ -89,7 +89,7 @@ def grade_study(
         )
     with watch.stage("refine"):
         localization = refine_locations(
-            study, localization, models.segmenter, config.segment
+            study, localization, models.segmenter, config.segment, request.joints
         )
     with watch.stage("segment"):
         segmented = segment_joints(

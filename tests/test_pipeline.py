@@ -5,7 +5,7 @@ from facetgrade import networks
 from facetgrade.anatomy import FacetJoint, Level, Side
 from facetgrade.config import read_config
 from facetgrade.findings import Reason
-from facetgrade.inference import Models
+from facetgrade.inference import Models, Predictor
 from facetgrade.pipeline import Request, grade_study
 from facetgrade.stopwatch import Stopwatch
 from facetgrade.study import Study
@@ -14,8 +14,8 @@ from facetgrade.study import Study
 @pytest.fixture(scope="module")
 def models():
     return Models(
-        localizer=networks.build("spine-localizer", channels=[4] * 5).eval(),
-        segmenter=networks.build("joint-segmenter", channels=[4, 4]).eval(),
+        localizer=Predictor(networks.build("spine-localizer", channels=[4] * 5).eval()),
+        segmenter=Predictor(networks.build("joint-segmenter", channels=[4, 4]).eval()),
         hashes={},
     )
 

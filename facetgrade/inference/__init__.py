@@ -8,10 +8,12 @@ from facetgrade.inference.models import (
     model_hashes,
     run_with_cpu_fallback,
 )
+from facetgrade.inference.predictor import Predictor
 from facetgrade.inference.weights import find_model, load_weights
 
 __all__ = [
     "Models",
+    "Predictor",
     "choose_device",
     "describe_device",
     "find_model",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,11 @@ from typing import TypeVar
 import torch
 
 from facetgrade.config import PipelineConfig
+from facetgrade.inference.predictor import (
+    Predictor,
+    choose_precision,
+    make_predictor,
+)
 from facetgrade.inference.weights import find_model, load_weights
 
 Result = TypeVar("Result")
@@ -24,26 +28,26 @@ class Models:
 
     Attributes
     ----------
-    localizer, segmenter : torch.nn.Module
-        In evaluation mode, on the same device.
+    localizer, segmenter : Predictor
+        On the same device.
     hashes : mapping of str to str
         SHA-256 of each weight file by model name.
     """
 
-    localizer: torch.nn.Module
-    segmenter: torch.nn.Module
+    localizer: Predictor
+    segmenter: Predictor
     hashes: Mapping[str, str]
 
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
-        return next(self.localizer.parameters()).device
+        return self.localizer.device
 
     def on_cpu(self) -> Models:
         """Return copies of the networks on the CPU."""
         return Models(
-            localizer=copy.deepcopy(self.localizer).cpu(),
-            segmenter=copy.deepcopy(self.segmenter).cpu(),
+            localizer=self.localizer.on_cpu(torch.float32),
+            segmenter=self.segmenter.on_cpu(torch.float32),
             hashes=self.hashes,
         )
 
@@ -70,9 +74,14 @@ def load_models(config: PipelineConfig, device: torch.device) -> Models:
     ConfigError
         If a manifest is missing or malformed.
     """
+    precision = choose_precision(config.inference.precision, device)
     return Models(
-        localizer=load_weights(config.localize.weights, device),
-        segmenter=load_weights(config.segment.weights, device),
+        localizer=make_predictor(
+            load_weights(config.localize.weights, device), precision
+        ),
+        segmenter=make_predictor(
+            load_weights(config.segment.weights, device), precision
+        ),
         hashes=model_hashes(config),
     )
 

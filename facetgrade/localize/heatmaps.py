@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from facetgrade.geometry import Volume, VolumeGeometry
 from facetgrade.localize.canonical import normalize, to_canonical
+
+Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 HEATMAPS = 3
 MULTIPLE = (8, 32, 32)  # with the smallest grid, 24, no scale is ever empty
@@ -50,7 +51,7 @@ class Peak:
 
 
 def gather_evidence(
-    series: Sequence[Sequence[Volume]], grid: VolumeGeometry, network: torch.nn.Module
+    series: Sequence[Sequence[Volume]], grid: VolumeGeometry, network: Network
 ) -> Evidence:
     """Run the localizer on every series and fuse the answers.
 
@@ -60,8 +61,8 @@ def gather_evidence(
         The stacks of each series.
     grid : VolumeGeometry
         Localizer grid from `canonical_geometry` or `crop_geometry`.
-    network : torch.nn.Module
-        `SpineLocalizer` in evaluation mode.
+    network : callable
+        Maps (B, 2, X, Z, Y) to logits as `SpineLocalizer` does.
     """
     total: NDArray[np.float32] | None = None
     weight = np.zeros(0, np.float32)
@@ -140,18 +141,16 @@ def _centroid(
 
 
 def _forward(
-    image: NDArray[np.float32], coverage: NDArray[np.bool_], network: torch.nn.Module
+    image: NDArray[np.float32], coverage: NDArray[np.bool_], network: Network
 ) -> NDArray[np.float32]:
     """Pad to the network's strides, run it, cut back."""
     shape = image.shape
     pad = [(-n) % m for n, m in zip(shape, MULTIPLE, strict=True)]
     stacked = np.stack([image, coverage.astype(np.float32)])
     padded = np.pad(stacked, [(0, 0), *((0, p) for p in pad)])
-    device = next(network.parameters()).device
-    with torch.inference_mode():
-        logits = network(torch.from_numpy(padded)[None].to(device))[0].float().cpu()
-    answer: NDArray[np.float32] = logits.numpy()
-    return answer[:, : shape[0], : shape[1] // 2, : shape[2] // 2]
+    answer = network(padded[None])[0]
+    kept: NDArray[np.float32] = answer[:, : shape[0], : shape[1] // 2, : shape[2] // 2]
+    return kept
 
 
 def _halve(coverage: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,32 +1,39 @@
-"""The localize stage: whole volume first, then once more around what was found."""
+"""The localize stage: the usual place first, else the whole volume and a crop."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from facetgrade.findings import Localization, LocatedVertebra
+from facetgrade.geometry import Volume, VolumeGeometry
 from facetgrade.localize.canonical import (
     CROP_SHAPE,
     canonical_geometry,
     crop_geometry,
 )
-from facetgrade.localize.heatmaps import Evidence, find_peaks, gather_evidence
+from facetgrade.localize.heatmaps import (
+    Evidence,
+    Network,
+    find_peaks,
+    gather_evidence,
+)
 from facetgrade.localize.joints import find_joints
 from facetgrade.localize.levels import Chain, choose_chain, choose_numbering
 from facetgrade.localize.settings import LocalizeSettings
-from facetgrade.study import Study
+from facetgrade.study import Plane, Study
 
 Point = tuple[float, float, float]
-POSTERIOR_SHIFT_MM = 25.0
+Stacks = Sequence[Sequence[Volume]]
+POSTERIOR_SHIFT = np.array([0.0, 25.0, 0.0])  # mm, from the bodies to the arches
+FEWEST_USUAL_BODIES = 5
 
 
 def locate_joints(
     study: Study,
-    localizer: torch.nn.Module,
+    localizer: Network,
     settings: LocalizeSettings,
     anchors: Mapping[str, Point] | None = None,
 ) -> Localization:
@@ -36,8 +43,8 @@ def locate_joints(
     ----------
     study : Study
         Any mixture of planes and contrasts; all usable series are fused.
-    localizer : torch.nn.Module
-        `SpineLocalizer` in evaluation mode.
+    localizer : callable
+        Maps (B, 2, X, Z, Y) to logits as `SpineLocalizer` does.
     settings : LocalizeSettings
         Thresholds.
     anchors : mapping of str to tuple of float
@@ -51,21 +58,54 @@ def locate_joints(
     series = [[stack.volume for stack in one.stacks] for one in study.series]
     if not series:
         return _nothing()
-    volumes = [volume.geometry for group in series for volume in group]
-    evidence = gather_evidence(series, canonical_geometry(volumes), localizer)
+    grid = crop_geometry(_usual_center_lps_mm(study))
+    evidence = gather_evidence(series, grid, localizer)
     chain = _chain(evidence, settings)
-    if settings.refine and len(chain.scores):
-        center = chain.centers_lps_mm.mean(axis=0)
-        center[1] += POSTERIOR_SHIFT_MM
-        if evidence.grid.shape[1] * 2 > CROP_SHAPE[1] * 1.2:
-            center[2] = _lumbar_height_mm(chain, evidence)
-        refined = gather_evidence(series, crop_geometry(center), localizer)
-        again = _chain(refined, settings)
-        if len(again.scores) >= min(3, len(chain.scores)):
-            evidence, chain = refined, again
+    if not _is_usual(chain, grid, settings):
+        evidence, chain = _search(series, localizer, settings)
     if not len(chain.scores):
         return _nothing()
     return _name(chain, evidence, settings, anchors or {})
+
+
+def _usual_center_lps_mm(study: Study) -> NDArray[np.float64]:
+    """Return the middle of the sagittal images, or of all if there are none."""
+    sagittal = [one for one in study.series if one.plane is Plane.SAGITTAL]
+    centers = [
+        stack.volume.geometry.center_lps_mm
+        for one in sagittal or study.series
+        for stack in one.stacks
+    ]
+    return np.asarray(np.median(centers, axis=0))
+
+
+def _is_usual(chain: Chain, grid: VolumeGeometry, settings: LocalizeSettings) -> bool:
+    """Tell whether a crop held a lumbar spine that ends in a sacrum, and no less."""
+    if (chain.scores > 0).sum() < FEWEST_USUAL_BODIES:
+        return False
+    middle = chain.centers_lps_mm.mean(axis=0) + POSTERIOR_SHIFT
+    away_mm = np.abs(middle - grid.center_lps_mm)
+    near = bool((away_mm <= settings.usual_distance_mm).all())
+    return near and choose_numbering(chain, settings, {}).decided
+
+
+def _search(
+    series: Stacks, localizer: Network, settings: LocalizeSettings
+) -> tuple[Evidence, Chain]:
+    """Look at the whole volume, then once more around what was found."""
+    volumes = [volume.geometry for group in series for volume in group]
+    evidence = gather_evidence(series, canonical_geometry(volumes), localizer)
+    chain = _chain(evidence, settings)
+    if not len(chain.scores):
+        return evidence, chain
+    center = chain.centers_lps_mm.mean(axis=0) + POSTERIOR_SHIFT
+    if evidence.grid.shape[1] * 2 > CROP_SHAPE[1] * 1.2:
+        center[2] = _lumbar_height_mm(chain, evidence)
+    refined = gather_evidence(series, crop_geometry(center), localizer)
+    again = _chain(refined, settings)
+    if len(again.scores) >= min(3, len(chain.scores)):
+        return refined, again
+    return evidence, chain
 
 
 def _chain(evidence: Evidence, settings: LocalizeSettings) -> Chain:

@@ -16,4 +16,4 @@ class LocalizeSettings(BaseModel):
     min_numbering_probability: float = Field(ge=0.0, le=1.0)
     min_sacrum_vote: float = Field(ge=0.0, le=1.0)
     vote_temperature: float = Field(gt=0.0)
-    refine: bool
+    usual_distance_mm: tuple[float, float, float]

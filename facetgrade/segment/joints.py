@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from facetgrade.anatomy import FacetJoint, Lesion, Structure
@@ -18,7 +17,7 @@ from facetgrade.findings import (
     SegmentedJoint,
 )
 from facetgrade.geometry import VolumeGeometry, covered
-from facetgrade.segment.network import Reading, read_joints
+from facetgrade.segment.network import Network, Reading, read_joints
 from facetgrade.segment.patches import joint_grid, sample_series
 from facetgrade.segment.settings import SegmentSettings
 from facetgrade.study import Plane, Series, Study
@@ -49,7 +48,7 @@ class _View:
 def segment_joints(
     study: Study,
     localization: Localization,
-    segmenter: torch.nn.Module,
+    segmenter: Network,
     settings: SegmentSettings,
     joints: Sequence[FacetJoint],
 ) -> dict[FacetJoint, SegmentedJoint]:
@@ -64,8 +63,8 @@ def segment_joints(
         The images.
     localization : Localization
         Where the joints are, from `refine_locations`.
-    segmenter : torch.nn.Module
-        `JointSegmenter` in evaluation mode.
+    segmenter : callable
+        Maps stacks, contrasts and presence to logits as `JointSegmenter` does.
     settings : SegmentSettings
         Batch size.
     joints : sequence of FacetJoint
@@ -81,7 +80,7 @@ def segment_joints(
         for found in localization.joints
         if found.level is not None
     }
-    views = [_view(study, located[j]) for j in sorted(joints) if j in located]
+    views = [_view(study.series, located[j]) for j in sorted(joints) if j in located]
     questions = [(v, c) for v in views for c in _judged(v)]
     readings = read_joints(
         [_question(view, contrast) for view, contrast in questions],
@@ -103,43 +102,68 @@ def segment_joints(
 def refine_locations(
     study: Study,
     localization: Localization,
-    segmenter: torch.nn.Module,
+    segmenter: Network,
     settings: SegmentSettings,
+    joints: Sequence[FacetJoint],
 ) -> Localization:
-    """Move every located joint to the centroid of its outlined joint space.
+    """Move located joints to the centroid of their outlined joint space.
+
+    Joints that were not asked for stay on the 4 mm grid of the localizer, unless the
+    level names are assumed, so that any of them may be the one that is meant.
 
     Parameters
     ----------
     study : Study
         The images.
     localization : Localization
-        Joints as the localizer found them, on a 4 mm grid.
-    segmenter : torch.nn.Module
-        `JointSegmenter` in evaluation mode.
+        Joints as the localizer found them.
+    segmenter : callable
+        Maps stacks, contrasts and presence to logits as `JointSegmenter` does.
     settings : SegmentSettings
         The largest shift that is believed.
+    joints : sequence of FacetJoint
+        Which joints.
 
     Returns
     -------
     Localization
         The same joints; one whose joint space is not outlined near it stays.
     """
-    views = [_view(study, joint) for joint in localization.joints]
-    seen = [view for view in views if view.stacks]
+    wanted = [
+        joint
+        for joint in localization.joints
+        if localization.level_assumed
+        or (joint.level and FacetJoint(joint.level, joint.side) in joints)
+    ]
+    sharpest = _sharpest(study.series)
+    views = [view for view in (_view(sharpest, j) for j in wanted) if view.stacks]
     readings = read_joints(
-        [_question(view, None) for view in seen],
+        [_question(view, None) for view in views],
         segmenter,
         batch=settings.joints_per_pass,
     )
     centers = {
         id(view.location): joint_space_center(view.grid, reading)
-        for view, reading in zip(seen, readings, strict=True)
+        for view, reading in zip(views, readings, strict=True)
     }
     moved = [
         _moved(joint, centers.get(id(joint)), settings.largest_shift_mm)
         for joint in localization.joints
     ]
     return dataclasses.replace(localization, joints=tuple(moved))
+
+
+def _sharpest(series: Sequence[Series]) -> list[Series]:
+    """Choose the series with the finest voxels of each plane: a quick look."""
+    best: dict[Plane, Series] = {}
+    for one in sorted(series, key=_voxel_mm3):
+        best.setdefault(one.plane, one)
+    return list(best.values())
+
+
+def _voxel_mm3(series: Series) -> float:
+    """Return the size of a voxel of the first stack."""
+    return series.stacks[0].volume.geometry.voxel_volume_mm3
 
 
 def _moved(
@@ -155,11 +179,11 @@ def _moved(
     return dataclasses.replace(joint, frame=frame)
 
 
-def _view(study: Study, location: LocatedJoint) -> _View:
+def _view(candidates: Sequence[Series], location: LocatedJoint) -> _View:
     """Sample every series that reaches a joint on its grid."""
     grid = joint_grid(location.frame)
     series, stacks = [], []
-    for one in study.series:
+    for one in candidates:
         sampled = sample_series([stack.volume for stack in one.stacks], grid)
         if sampled is not None:
             series.append(one)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy import special
 
 from facetgrade.anatomy import Structure
 from facetgrade.segment.patches import contrast_index
 from facetgrade.study import Sequence as Contrast
 
+Network = Callable[..., NDArray[np.float32]]
 Question = Sequence[tuple[NDArray[np.float32], Contrast]]
 
 
@@ -36,7 +37,7 @@ class Reading:
 
 
 def read_joints(
-    questions: Sequence[Question], network: torch.nn.Module, *, batch: int
+    questions: Sequence[Question], network: Network, *, batch: int
 ) -> list[Reading]:
     """Segment joints, several per forward pass.
 
@@ -44,8 +45,8 @@ def read_joints(
     ----------
     questions : sequence of sequence of (stack, contrast)
         The sampled stacks of each joint; at least one each.
-    network : torch.nn.Module
-        `JointSegmenter` in evaluation mode.
+    network : callable
+        Maps stacks, contrasts and presence to logits as `JointSegmenter` does.
     batch : int
         Joints per forward pass; those with equal numbers of stacks go together.
     """
@@ -58,7 +59,7 @@ def read_joints(
     return [readings[k] for k in range(len(questions))]
 
 
-def _forward(questions: Sequence[Question], network: torch.nn.Module) -> torch.Tensor:
+def _forward(questions: Sequence[Question], network: Network) -> NDArray[np.float32]:
     """Pad to the same number of stacks and run the network."""
     most = max(len(question) for question in questions)
     shape = questions[0][0][0].shape
@@ -70,19 +71,15 @@ def _forward(questions: Sequence[Question], network: torch.nn.Module) -> torch.T
             stacks[row, place] = stack
             contrast[row, place] = contrast_index(kind)
             present[row, place] = True
-    device = next(network.parameters()).device
-    tensors = [torch.from_numpy(a).to(device) for a in (stacks, contrast, present)]
-    with torch.inference_mode():
-        logits: torch.Tensor = network(*tensors)
-    return logits.float().cpu()
+    return network(stacks, contrast, present)
 
 
-def _read(logits: torch.Tensor) -> Reading:
+def _read(logits: NDArray[np.float32]) -> Reading:
     """Turn the logits of one joint into labels and probabilities."""
     split = len(Structure)
-    confidence, labels = logits[:split].softmax(dim=0).max(dim=0)
+    structures = special.softmax(logits[:split], axis=0)
     return Reading(
-        structures=labels.to(torch.uint8).numpy(),
-        confidence=confidence.numpy(),
-        lesions=logits[split:].sigmoid().numpy(),
+        structures=structures.argmax(axis=0).astype(np.uint8),
+        confidence=structures.max(axis=0),
+        lesions=special.expit(logits[split:]),
     )

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from facetgrade.inference import Models, run_with_cpu_fallback
+from facetgrade.inference import Models, Predictor, run_with_cpu_fallback
 
 
 def tiny_models():
     return Models(
-        localizer=torch.nn.Linear(1, 1),
-        segmenter=torch.nn.Linear(1, 1),
+        localizer=Predictor(torch.nn.Linear(1, 1)),
+        segmenter=Predictor(torch.nn.Linear(1, 1)),
         hashes={"a": "1"},
     )
 

@@ -17,7 +17,7 @@ SETTINGS = LocalizeSettings(
     min_numbering_probability=0.8,
     min_sacrum_vote=0.3,
     vote_temperature=1.0,
-    refine=False,
+    usual_distance_mm=(20.0, 50.0, 50.0),
 )
 GRID = VolumeGeometry.centered(
     center_lps_mm=[5.0, 20.0, -40.0],

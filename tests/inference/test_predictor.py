@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+import torch
+
+from facetgrade.inference.predictor import Predictor, choose_precision, make_predictor
+
+CPU = torch.device("cpu")
+
+
+def test_a_predictor_maps_arrays_to_float32_arrays():
+    network = torch.nn.Conv3d(1, 1, 1)
+    torch.nn.init.constant_(network.weight, 2.0)
+    torch.nn.init.zeros_(network.bias)
+    answer = make_predictor(network, torch.float32)(np.ones((1, 1, 2, 2, 2), "f4"))
+    assert answer.dtype == np.float32
+    assert (answer == 2.0).all()
+
+
+def test_bfloat16_rounds_products_but_answers_in_float32():
+    network = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(network.weight, 1.001)
+    exact = Predictor(network)(np.ones((1, 1), "f4"))
+    rounded = Predictor(network, torch.bfloat16)(np.ones((1, 1), "f4"))
+    assert exact[0, 0] == pytest.approx(1.001)
+    assert rounded.dtype == np.float32
+    assert rounded[0, 0] == 1.0
+
+
+def test_the_copy_on_the_cpu_keeps_the_weights():
+    network = torch.nn.Linear(1, 1)
+    copy = Predictor(network, torch.bfloat16).on_cpu(torch.float32)
+    assert copy.network is not network
+    assert copy.precision is torch.float32
+    assert torch.equal(copy.network.weight, network.weight)
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": False, "avx2": True}, torch.float32),
+        ({}, torch.float32),
+    ],
+)
+def test_auto_takes_bfloat16_where_the_processor_multiplies_it(
+    monkeypatch, capabilities, expected
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert choose_precision("auto", CPU) is expected
+
+
+def test_a_named_precision_is_taken_as_it_is():
+    assert choose_precision("float32", CPU) is torch.float32
+    assert choose_precision("bfloat16", CPU) is torch.bfloat16
