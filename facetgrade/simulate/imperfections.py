@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from facetgrade.simulate.protocols import FatSuppression, Protocol
 from facetgrade.simulate.scene import Scene
 from facetgrade.simulate.settings import ScannerSettings
+from facetgrade.simulate.streams import side_stream
 from facetgrade.study import Plane
 
 
@@ -40,6 +41,41 @@ class SaturationBand:
     normal: NDArray[np.float64]
     strength: float
     edge_mm: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pose:
+    """Where the patient lies from a moment of the acquisition on.
+
+    Attributes
+    ----------
+    start : float
+        Share of the acquisition that is over, 0-1.
+    shift_mm : tuple of float
+        Displacement along rows' and columns' index.
+    rotation_deg : float
+        In the plane of the image, about its middle.
+    """
+
+    start: float
+    shift_mm: tuple[float, float]
+    rotation_deg: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Motion:
+    """Bulk motion between the echo trains of one series.
+
+    Attributes
+    ----------
+    shots : int
+        Echo trains; line k of k-space belongs to train k modulo `shots`.
+    poses : tuple of Pose
+        In order of time; before the first the patient lies as planned.
+    """
+
+    shots: int
+    poses: tuple[Pose, ...]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -74,6 +110,8 @@ class Imperfections:
         Relative standard deviation of the signal of flowing CSF.
     saturation : SaturationBand or None
         Band in front of the spine.
+    motion : Motion or None
+        The patient did not lie still.
     """
 
     snr: float
@@ -90,6 +128,7 @@ class Imperfections:
     ghost_amplitude: float = 0.0
     flow_void: float = 0.0
     saturation: SaturationBand | None = None
+    motion: Motion | None = None
 
 
 def draw_imperfections(
@@ -134,6 +173,7 @@ def draw_imperfections(
             scanner,
             rng,
         ),
+        motion=draw_motion(protocol, scanner, side_stream(rng)),
     )
 
 
@@ -172,6 +212,48 @@ def draw_saturation(
         normal=tilted / np.linalg.norm(tilted),
         strength=rng.uniform(0.6, 0.98),
         edge_mm=rng.uniform(2.0, 8.0),
+    )
+
+
+def draw_motion(
+    protocol: Protocol, scanner: ScannerSettings, rng: np.random.Generator
+) -> Motion | None:
+    """Draw how a patient moves during one series.
+
+    Parameters
+    ----------
+    protocol : Protocol
+        Its matrix and echo trains share out the lines of k-space.
+    scanner : ScannerSettings
+        How often and how far.
+    rng : Generator
+        Source of all draws.
+
+    Returns
+    -------
+    Motion or None
+        None when the patient lies still.
+    """
+    if rng.random() >= scanner.motion_probability:
+        return None
+    moves = int(rng.integers(scanner.motion_moves[0], scanner.motion_moves[1] + 1))
+    starts = np.sort(rng.uniform(0.1, 0.9, moves))
+    shifts_mm = rng.uniform(*scanner.motion_shift_mm, (moves, 2))
+    shifts_mm *= rng.choice([-1.0, 1.0], (moves, 2))
+    rotations_deg = rng.uniform(*scanner.motion_rotation_deg, moves)
+    rotations_deg *= rng.choice([-1.0, 1.0], moves)
+    return Motion(
+        shots=max(2, round(protocol.matrix / protocol.echo_train_length)),
+        poses=tuple(
+            Pose(
+                start=float(start),
+                shift_mm=(float(shift[0]), float(shift[1])),
+                rotation_deg=float(rotation),
+            )
+            for start, shift, rotation in zip(
+                starts, shifts_mm, rotations_deg, strict=True
+            )
+        ),
     )
 
 

@@ -12,6 +12,13 @@ from scipy import ndimage
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.simulate.fields import SlabNoise, lattice_lps_mm, upsample
 from facetgrade.simulate.imperfections import Imperfections
+from facetgrade.simulate.metal import (
+    MetalField,
+    displace,
+    hit_water,
+    metal_field,
+    missed_fat,
+)
 from facetgrade.simulate.scene import SceneGrid, Tissue
 from facetgrade.simulate.tissue import LesionSignal, Signals
 
@@ -33,6 +40,8 @@ class RenderContext:
         Fat suppression and flow.
     fat_shift_lps_mm : (3,) float64 ndarray
         Displacement of fat by chemical shift.
+    metal_shift_lps_mm_per_ppm : (3,) float64 ndarray
+        Displacement of all signal by a field that is 1 ppm too strong.
     rng : Generator
         Texture.
     """
@@ -40,6 +49,7 @@ class RenderContext:
     signals: Signals
     imperfections: Imperfections
     fat_shift_lps_mm: NDArray[np.float64]
+    metal_shift_lps_mm_per_ppm: NDArray[np.float64]
     rng: np.random.Generator
 
 
@@ -75,15 +85,18 @@ def render_block(
         _add_lesion(
             water, fat, fraction[block], signals.lesions[lesion], geometry.spacing_mm
         )
-    if not signals.fat.any():
-        return water
-    if context.imperfections.fat_residual < 1.0:
-        fat *= _fat_residual(geometry, context.imperfections)
+    field = metal_field(tissue, geometry)
     inverse = np.linalg.inv(geometry.index_to_lps[:3, :3])
-    steps = np.rint(inverse @ context.fat_shift_lps_mm).astype(int)
-    if steps.any():
-        fat = np.roll(fat, tuple(steps), axis=(0, 1, 2))
-    water += fat
+    if signals.fat.any():
+        if context.imperfections.fat_residual < 1.0:
+            _suppress_fat(water, fat, geometry, context.imperfections, field)
+        steps = np.rint(inverse @ context.fat_shift_lps_mm).astype(int)
+        if steps.any():
+            fat = np.roll(fat, tuple(steps), axis=(0, 1, 2))
+        water += fat
+    if field is not None:
+        steps_per_ppm = inverse @ context.metal_shift_lps_mm_per_ppm
+        water[field.box] = displace(water[field.box], field, steps_per_ppm)
     return water
 
 
@@ -177,6 +190,24 @@ def _occupied_boxes(
             slice(lines[0], lines[-1] + 1),
             slice(columns[0], columns[-1] + 1),
         )
+
+
+def _suppress_fat(
+    water: NDArray[np.float32],
+    fat: NDArray[np.float32],
+    geometry: VolumeGeometry,
+    imperfections: Imperfections,
+    field: MetalField | None,
+) -> None:
+    """Leave the residual of fat, in place; near metal the pulse meets the wrong one."""
+    residual = _fat_residual(geometry, imperfections)
+    if field is None:
+        fat *= residual
+        return
+    kept = np.broadcast_to(residual, fat.shape).copy()
+    np.maximum(kept[field.box], missed_fat(field), out=kept[field.box])
+    fat *= kept
+    water[field.box] *= hit_water(field)
 
 
 def _fat_residual(

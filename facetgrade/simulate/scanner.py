@@ -9,7 +9,12 @@ from scipy import ndimage
 
 from facetgrade.geometry import Volume, VolumeGeometry
 from facetgrade.simulate.fields import lattice_lps_mm, upsample
-from facetgrade.simulate.imperfections import Imperfections, SaturationBand
+from facetgrade.simulate.imperfections import (
+    Imperfections,
+    Motion,
+    Pose,
+    SaturationBand,
+)
 from facetgrade.simulate.rendering import RenderContext, render_block
 from facetgrade.simulate.scene import Scene, SceneGrid, Tissue
 from facetgrade.simulate.tissue import Signals
@@ -17,6 +22,9 @@ from facetgrade.simulate.tissue import Signals
 GAIN = 1000.0
 _BORDER_MM = 3.0
 _SPINE_DEPTH_MM = 60.0
+_FAT_PPM = 3.4
+# Excitation of about 1 kHz over the slice at 64 Hz per ppm.
+_SLICE_SHIFT_PER_PPM = 0.06
 
 
 def acquire(
@@ -54,6 +62,9 @@ def acquire(
         signals=signals,
         imperfections=imperfections,
         fat_shift_lps_mm=_fat_shift_lps_mm(geometry, imperfections),
+        metal_shift_lps_mm_per_ppm=_metal_shift_lps_mm(
+            geometry, slice_thickness_mm, imperfections
+        ),
         rng=rng,
     )
     inner, block = _overlap(scene.column.geometry, geometry)
@@ -153,6 +164,15 @@ def _fat_shift_lps_mm(
     return step * imperfections.chemical_shift_px
 
 
+def _metal_shift_lps_mm(
+    geometry: VolumeGeometry, slice_thickness_mm: float, imperfections: Imperfections
+) -> NDArray[np.float64]:
+    """Return the displacement by a field of 1 ppm, in the plane and across it."""
+    in_plane = _fat_shift_lps_mm(geometry, imperfections) / _FAT_PPM
+    across: NDArray[np.float64] = geometry.axes[0] * slice_thickness_mm
+    return in_plane + _SLICE_SHIFT_PER_PPM * across
+
+
 def _overlap(
     column: VolumeGeometry, geometry: VolumeGeometry
 ) -> tuple[VolumeGeometry | None, _Block]:
@@ -240,8 +260,13 @@ def _encode(
         ..., 0
     ]
     noise *= sigma
-    noise += image
+    if imperfections.motion is None:
+        noise += image
     kspace = scipy.fft.fft2(noise, overwrite_x=True)
+    if imperfections.motion is not None:
+        kspace += _moving_kspace(
+            image, geometry, imperfections.phase_axis, imperfections.motion
+        )
     for axis in (1, 2):
         ramp = _line_weights(
             image.shape, axis, kept[axis], geometry, imperfections, rng
@@ -249,6 +274,44 @@ def _encode(
         kspace *= ramp.astype(np.complex64)
     magnitude: NDArray[np.float32] = np.abs(scipy.fft.ifft2(kspace, overwrite_x=True))
     return magnitude
+
+
+def _moving_kspace(
+    image: NDArray[np.float32],
+    geometry: VolumeGeometry,
+    phase_axis: int,
+    motion: Motion,
+) -> NDArray[np.complex64]:
+    """Collect every line of k-space from the pose in which it was acquired."""
+    lines = image.shape[phase_axis]
+    time = ((np.arange(lines) + lines // 2) % lines % motion.shots) / motion.shots
+    starts = [pose.start for pose in motion.poses]
+    pose_of_line = np.searchsorted(starts, time, side="right")
+    kspace: NDArray[np.complex64] = scipy.fft.fft2(image)
+    for number, pose in enumerate(motion.poses, start=1):
+        own = pose_of_line == number
+        moved = scipy.fft.fft2(_posed(image, geometry.spacing_mm, pose))
+        place = (slice(None), own) if phase_axis == 1 else (..., own)
+        kspace[place] = moved[place]
+    return kspace
+
+
+def _posed(
+    image: NDArray[np.float32], spacing_mm: NDArray[np.float64], pose: Pose
+) -> NDArray[np.float32]:
+    """Turn every slice about its middle, then shift it."""
+    angle = np.deg2rad(pose.rotation_deg)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    in_plane = turn * spacing_mm[None, 1:] / spacing_mm[1:, None]
+    middle = (np.array(image.shape[1:]) - 1.0) / 2.0
+    shift = np.array(pose.shift_mm) / spacing_mm[1:]
+    matrix = np.eye(3)
+    matrix[1:, 1:] = in_plane
+    offset = np.array([0.0, *(middle - in_plane @ (middle + shift))])
+    posed: NDArray[np.float32] = ndimage.affine_transform(
+        image, matrix, offset=offset, order=1, mode="nearest", output=np.float32
+    )
+    return posed
 
 
 def _line_weights(

@@ -67,6 +67,10 @@ class ScannerSettings(_Section):
     flow_void: Range
     saturation_probability: Probability
     saturation_distance_mm: Range
+    motion_probability: Probability
+    motion_moves: tuple[int, int]
+    motion_shift_mm: Range
+    motion_rotation_deg: Range
 
 
 class StudySettings(_Section):

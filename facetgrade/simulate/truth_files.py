@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from facetgrade.anatomy import FacetJoint, Lesion
 from facetgrade.findings import Extents, Interval, JointFrame, SequenceGrade
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.grade.settings import GradeSettings
-from facetgrade.simulate.scene import Scene
+from facetgrade.simulate.imperfections import Motion
+from facetgrade.simulate.scene import Scene, Tissue
 from facetgrade.simulate.truth import (
     fine_joint_grid,
     measure_truth,
@@ -65,6 +67,7 @@ def write_truth(
         entry["covered"] = {
             written_uid(s.uid, habit): _covered(frame, s) for s in series
         }
+        entry["metal_mm"] = metal_distance_mm(scene, frame)
         entry["masks"] = _write_masks(folder, scene, joint)
         joints.append(entry)
     truth = {
@@ -91,6 +94,20 @@ def write_truth(
     }
     text = json.dumps(truth, indent=1)
     (folder / "truth.json").write_text(text + "\n", encoding="utf-8")
+
+
+def motion_entry(motion: Motion | None) -> dict[str, Any] | None:
+    """Describe how the patient moved during a series, None if not at all."""
+    return None if motion is None else asdict(motion)
+
+
+def metal_distance_mm(scene: Scene, frame: JointFrame) -> float | None:
+    """Return how far the nearest metal is from a joint, None in a body without."""
+    found = np.argwhere(scene.column.tissue == Tissue.METAL)
+    if len(found) == 0:
+        return None
+    away = scene.column.geometry.to_lps(found) - frame.center_lps_mm
+    return round(float(np.linalg.norm(away, axis=1).min()), 1)
 
 
 def _joint_entry(
@@ -138,6 +155,7 @@ def _series_entry(series: AcquiredSeries, habit: Habit) -> dict[str, Any]:
         "ti_ms": protocol.ti_ms,
         "fat_suppression": protocol.fat_suppression.value,
         "slice_thickness_mm": protocol.slice_thickness_mm,
+        "motion": motion_entry(series.imperfections.motion),
         "blocks": [
             {
                 "shape": list(volume.geometry.shape),

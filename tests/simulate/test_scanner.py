@@ -6,7 +6,13 @@ import pytest
 from facetgrade.anatomy import Lesion
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.simulate.fields import smooth_noise, upsample
-from facetgrade.simulate.imperfections import FatFailure, Imperfections, SaturationBand
+from facetgrade.simulate.imperfections import (
+    FatFailure,
+    Imperfections,
+    Motion,
+    Pose,
+    SaturationBand,
+)
 from facetgrade.simulate.scanner import GAIN, acquire
 from facetgrade.simulate.scene import Tissue
 from facetgrade.simulate.tissue import LesionSignal, Signals
@@ -159,3 +165,44 @@ def test_smooth_noise_has_about_unit_variance():
     geometry = axial((0.0, 0.0, 0.0), (40, 60, 60), (1.0, 1.0, 1.0))
     noise = smooth_noise(geometry, knot_distance_mm=3.0, rng=np.random.default_rng(5))
     assert noise.std() == pytest.approx(1.0, abs=0.15)
+
+
+def moved(*poses, shots=8):
+    motion = Motion(
+        shots=shots,
+        poses=tuple(
+            Pose(start=start, shift_mm=shift, rotation_deg=turn)
+            for start, shift, turn in poses
+        ),
+    )
+    return replace(PERFECT, motion=motion)
+
+
+def test_a_patient_who_moved_before_the_first_line_is_only_displaced():
+    geometry = axial((0.0, 0.0, 0.0), (1, 48, 48))
+    given = signals(MARROW=1.0)
+    still = scan(geometry, given)
+    shifted = scan(geometry, given, moved((0.0, (3.0, -2.0), 0.0)))
+    # Pixels of 1 mm: 3 rows down, 2 columns back.
+    np.testing.assert_allclose(
+        shifted[0, 8:40, 8:40], still[0, 5:37, 10:42], atol=0.02 * GAIN
+    )
+
+
+def test_a_quarter_turn_exchanges_rows_and_columns():
+    geometry = axial((0.0, 0.0, 0.0), (1, 41, 41))
+    given = signals(MARROW=1.0, CSF=0.5)
+    still = scan(geometry, given)[0]
+    turned = scan(geometry, given, moved((0.0, (0.0, 0.0), 90.0)))[0]
+    error = min(np.abs(turned - np.rot90(still, k)).max() for k in (1, 3))
+    assert error < 0.1 * GAIN
+
+
+def test_motion_between_echo_trains_ghosts_along_the_phase_axis_only():
+    geometry = axial((0.0, 0.0, 0.0), (1, 80, 80))
+    given = signals(MARROW=1.0)
+    # The box of marrow spans rows 23-57 and columns 18-62.
+    image = scan(geometry, given, moved((0.5, (0.0, 6.0), 0.0)))[0]
+    beside, above = image[30:50, :14], image[:14, 30:50]
+    assert beside.mean() > 5.0 * above.mean()
+    assert beside.max() > 0.05 * GAIN

@@ -18,9 +18,11 @@ from facetgrade.simulate.pathology.blobs import (
     blob_window,
     draw_blob,
 )
+from facetgrade.simulate.pathology.hardware import fuse_segments
 from facetgrade.simulate.pathology.region import copy_grid
 from facetgrade.simulate.pathology.settings import LookalikeSettings
 from facetgrade.simulate.scene import Scene, SceneGrid, Tissue, VertebraTruth
+from facetgrade.simulate.streams import side_stream
 
 _SOFT = (
     Tissue.MUSCLE,
@@ -82,6 +84,10 @@ def add_lookalikes(
         if rng.random() < getattr(chances, name):
             getattr(painter, name)()
             drawn.append(name)
+    apart = side_stream(rng)
+    if apart.random() < chances.pedicle_screws:
+        fused = fuse_segments(grids, scene.vertebrae, apart)
+        drawn += [f"pedicle_screws {fused}"] if fused else []
     provenance = {**scene.provenance, PROVENANCE_KEY: ";".join(drawn)}
     return replace(scene, body=grids[0], column=grids[1], provenance=provenance)
 

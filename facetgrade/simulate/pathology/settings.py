@@ -43,6 +43,7 @@ class LookalikeSettings(_Section):
     endplate_edema: Probability
     hemangioma: Probability
     fatty_multifidus: Probability
+    pedicle_screws: Probability
 
 
 class PathologySettings(_Section):

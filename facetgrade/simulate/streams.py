@@ -1,0 +1,27 @@
+"""Random streams beside that of a study, for draws that must not shift the others."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def side_stream(rng: np.random.Generator) -> np.random.Generator:
+    """Return a stream of its own that leaves the draws of another as they are.
+
+    Findings that were added to the simulator later draw from it, so that a seed gives
+    the same patient as before wherever they do not occur.
+
+    Parameters
+    ----------
+    rng : Generator
+        On PCG64; its state decides the new stream.
+
+    Raises
+    ------
+    TypeError
+        If the generator is of another kind.
+    """
+    source = rng.bit_generator
+    if not isinstance(source, np.random.PCG64):
+        raise TypeError(f"rng must be on PCG64, got {type(source).__name__}")
+    return np.random.Generator(source.jumped())
