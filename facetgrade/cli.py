@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facetgrade.anatomy import Level
-from facetgrade.errors import ConfigError, FacetGradeError, OutputError
+from facetgrade.errors import ConfigError, FacetGradeError, OutputError, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +39,17 @@ ConfigFile = Annotated[
     typer.Option("--config", help="TOML file with the settings that differ."),
 ]
 
+Workers = Annotated[
+    int, typer.Option(min=1, help="Patients simulated at the same time.")
+]
+SimulatedFolder = Annotated[
+    Path | None,
+    typer.Option(help="Keep simulated studies here, use those of earlier runs."),
+]
+SimulateOnly = Annotated[
+    bool, typer.Option("--simulate-only", help="Fill --simulated, grade nothing.")
+]
+
 
 def main() -> None:
     """Run the command; errors of input or settings end with one line and code 2."""
@@ -49,8 +60,7 @@ def main() -> None:
     try:
         app()
     except FacetGradeError as error:
-        line = "".join(c if c.isprintable() else " " for c in str(error))
-        typer.secho(f"error: {line}", err=True, fg="red")
+        typer.secho(f"error: {one_line(str(error))}", err=True, fg="red")
         sys.exit(2)
     except Exception:
         hint = "please report the lines below and facetgrade.log of OUT"
@@ -220,6 +230,9 @@ def evaluate(
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
     ] = "auto",
+    workers: Workers = 2,
+    simulated: SimulatedFolder = None,
+    simulate_only: SimulateOnly = False,
 ) -> None:
     """Compare --pred with readers' grades in --truth, or run the held-out benchmark."""
     if (pred is None) != (truth is None):
@@ -235,10 +248,66 @@ def evaluate(
         compare_with_readers(pred, truth, out, settings, config_name=config.name)
         typer.echo(f"agreement: {out / 'agreement.html'}")
         return
-    from facetgrade.evaluate.benchmark import run_benchmark
+    from facetgrade.evaluate.benchmark import run_benchmark, simulate_benchmark
 
-    run_benchmark(config, out, studies=studies, device=device, progress=_print_progress)
+    if simulate_only:
+        place = simulated or out / "studies"
+        simulate_benchmark(config, place, studies, workers, _print_progress)
+        return
+    run_benchmark(
+        config,
+        out,
+        studies=studies,
+        device=device,
+        workers=workers,
+        simulated=simulated,
+        progress=_print_progress,
+    )
     typer.echo(f"benchmark: {out / 'benchmark.html'}")
+
+
+@app.command()
+def calibrate(
+    config: Annotated[
+        Path,
+        typer.Argument(exists=True, help="Whole file like configs/calibrate.toml."),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")],
+    write: Annotated[
+        bool, typer.Option("--write", help="Put the fitted values into configs/.")
+    ] = False,
+    studies: Annotated[
+        int | None, typer.Option(min=1, help="Studies to calibrate on.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
+    ] = "auto",
+    workers: Workers = 2,
+    simulated: SimulatedFolder = None,
+    simulate_only: SimulateOnly = False,
+) -> None:
+    """Fit probabilities, intervals and thresholds on simulated studies."""
+    from facetgrade.evaluate import calibrate as calibration
+
+    if simulate_only:
+        place = simulated or out / "studies"
+        calibration.simulate_calibration(
+            config, place, studies, workers, _print_progress
+        )
+        return
+    fitted = calibration.run_calibration(
+        config,
+        out,
+        studies=studies,
+        device=device,
+        workers=workers,
+        simulated=simulated,
+        progress=_print_progress,
+    )
+    typer.echo(f"calibration: {out / 'calibration.html'}")
+    if write:
+        for path in calibration.write_fitted(fitted, config_name=config.name):
+            typer.echo(f"wrote {path}")
 
 
 @app.command()
@@ -259,7 +328,9 @@ def _console(out: Path) -> Console:
 
     try:
         out.mkdir(parents=True, exist_ok=True)
-        to_file = logging.FileHandler(out / LOG_FILE, encoding="utf-8")
+        to_file = logging.FileHandler(
+            out / LOG_FILE, encoding="utf-8", errors="replace"
+        )
     except OSError as error:
         raise OutputError(f"{out}: cannot be written ({error.strerror})") from error
     line = "%(asctime)s %(levelname)s %(name)s: %(message)s"

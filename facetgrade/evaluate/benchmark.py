@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +16,25 @@ from facetgrade.config import PipelineConfig, config_values, read_config, read_s
 from facetgrade.errors import FacetGradeError
 from facetgrade.evaluate.benchmark_page import benchmark_page
 from facetgrade.evaluate.compare import Examination, compare_study, failed_study
-from facetgrade.evaluate.held_out import (
-    HeldOutPatient,
-    draw_patients,
-    simulate_patient,
-)
+from facetgrade.evaluate.grading import grade_folder
+from facetgrade.evaluate.held_out import HeldOutPatient, draw_patients
 from facetgrade.evaluate.provenance import made_by, made_text
 from facetgrade.evaluate.results import benchmark_result
 from facetgrade.evaluate.rows import ComparedJoint, row_from_json, row_to_json
 from facetgrade.evaluate.settings import EvaluateSettings
+from facetgrade.evaluate.studies import (
+    Progress,
+    StudyFolder,
+    simulate_all,
+    simulated_patients,
+)
 from facetgrade.evaluate.summary import Section
-from facetgrade.evaluate.truth import StudyTruth, read_truth
-from facetgrade.findings import Outcome
+from facetgrade.evaluate.truth import read_truth
 from facetgrade.inference import Models, choose_device, load_models, model_hashes
-from facetgrade.ingest import read_studies
-from facetgrade.pipeline import Request, grade_study
+from facetgrade.pipeline import Request
 from facetgrade.report.atomic import write_json, write_text
 
 log = logging.getLogger(__name__)
-
-Progress = Callable[[int, int, str], None]
-Job = tuple[HeldOutPatient, Path]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -49,6 +45,7 @@ class _Run:
     pipeline: PipelineConfig
     hashes: Mapping[str, str]
     out: Path
+    studies: StudyFolder
 
     @property
     def joints(self) -> tuple[FacetJoint, ...]:
@@ -80,6 +77,8 @@ def run_benchmark(
     *,
     studies: int | None = None,
     device: str = "auto",
+    workers: int = 2,
+    simulated: Path | None = None,
     pipeline_path: Path | None = None,
     progress: Progress | None = None,
 ) -> Section:
@@ -98,6 +97,11 @@ def run_benchmark(
         Number of studies in place of the configured one.
     device : str
         As for `facetgrade grade`.
+    workers : int
+        Patients simulated at the same time, each in its own process.
+    simulated : Path or None
+        Folder that keeps the simulated studies, those of earlier runs included; None
+        removes each study once it was graded.
     pipeline_path : Path or None
         Pipeline settings that differ from the shipped ones.
     progress : callable or None
@@ -113,18 +117,66 @@ def run_benchmark(
     ConfigError, ModelError
         If settings or weights cannot be used.
     """
-    settings = read_settings(config_path, EvaluateSettings)
-    if studies is not None:
-        changed = settings.benchmark.model_copy(update={"studies": studies})
-        settings = settings.model_copy(update={"benchmark": changed})
+    settings = _settings(config_path, studies)
     pipeline = read_config(pipeline_path)
     run = _Run(
-        settings=settings, pipeline=pipeline, hashes=model_hashes(pipeline), out=out
+        settings=settings,
+        pipeline=pipeline,
+        hashes=model_hashes(pipeline),
+        out=out,
+        studies=StudyFolder(
+            path=simulated or out / "work",
+            rules=pipeline.grade,
+            workers=workers,
+            keep=simulated is not None,
+        ),
     )
     patients = draw_patients(settings.benchmark)
     _compare_missing(run, patients, device, progress or _silent)
     rows = [row for patient in patients for row in _read_rows(run, patient) or ()]
     return _write_result(run, config_path, rows)
+
+
+def simulate_benchmark(
+    config_path: Path,
+    simulated: Path,
+    studies: int | None,
+    workers: int,
+    progress: Progress,
+) -> None:
+    """Simulate the studies of the benchmark, for `run_benchmark` to grade later.
+
+    Parameters
+    ----------
+    config_path : Path
+        Such as configs/evaluate.toml.
+    simulated : Path
+        Receives the studies.
+    studies : int or None
+        Number of studies in place of the configured one.
+    workers : int
+        Patients simulated at the same time, each in its own process.
+    progress : callable
+        As for `run_benchmark`.
+
+    Raises
+    ------
+    ConfigError
+        If settings cannot be used.
+    """
+    settings = _settings(config_path, studies)
+    rules = read_config().grade
+    folder = StudyFolder(path=simulated, rules=rules, workers=workers, keep=True)
+    simulate_all(draw_patients(settings.benchmark), folder, progress)
+
+
+def _settings(config_path: Path, studies: int | None) -> EvaluateSettings:
+    """Read the settings, with another number of studies."""
+    settings = read_settings(config_path, EvaluateSettings)
+    if studies is None:
+        return settings
+    changed = settings.benchmark.model_copy(update={"studies": studies})
+    return settings.model_copy(update={"benchmark": changed})
 
 
 def _compare_missing(
@@ -138,47 +190,23 @@ def _compare_missing(
         return
     models = load_models(run.pipeline, choose_device(device))
     start_s = time.perf_counter()
-    for number, (patient, studies) in enumerate(_simulated(run, missing), start=1):
-        rows = [
-            row for study in studies for row in _compare(run, models, patient, study)
-        ]
-        _write_rows(run, patient, rows)
-        each_s = (time.perf_counter() - start_s) / number
-        left_min = each_s * (len(missing) - number) / 60.0
-        right = sum(row.grade == row.truth_grade for row in rows)
-        progress(
-            done + number,
-            len(patients),
-            f"{patient.name} ({patient.group}): {right} of {len(rows)} grades right, "
-            f"{each_s:.0f} s a patient, {left_min:.0f} min left",
-        )
-
-
-def _simulated(
-    run: _Run, patients: Sequence[HeldOutPatient]
-) -> Iterator[tuple[HeldOutPatient, list[Path]]]:
-    """Yield patients with their study folders, the next one in preparation.
-
-    One process simulates while this one grades; at most two patients are on disk.
-    """
-    work = run.out / "work"
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
-
-        def start(patient: HeldOutPatient) -> Future[list[Path]]:
-            folder = work / patient.name
-            shutil.rmtree(folder, ignore_errors=True)
-            return executor.submit(
-                simulate_patient, patient, folder, run.pipeline.grade
+    with closing(simulated_patients(missing, run.studies)) as simulated:
+        for number, (patient, folders) in enumerate(simulated, start=1):
+            rows = [
+                row
+                for folder in folders
+                for row in _compare(run, models, patient, folder)
+            ]
+            _write_rows(run, patient, rows)
+            each_s = (time.perf_counter() - start_s) / number
+            left_min = each_s * (len(missing) - number) / 60.0
+            right = sum(row.grade == row.truth_grade for row in rows)
+            progress(
+                done + number,
+                len(patients),
+                f"{patient.name} ({patient.group}): {right} of {len(rows)} grades "
+                f"right, {each_s:.0f} s a patient, {left_min:.0f} min left",
             )
-
-        upcoming = start(patients[0])
-        for number, patient in enumerate(patients):
-            studies = upcoming.result()
-            if number + 1 < len(patients):
-                upcoming = start(patients[number + 1])
-            yield patient, studies
-            shutil.rmtree(work / patient.name)
-    shutil.rmtree(work, ignore_errors=True)
 
 
 def _compare(
@@ -194,23 +222,11 @@ def _compare(
     )
     definitions = run.settings.definitions
     try:
-        outcomes = _grade(run, models, folder / "dicom", truth)
+        report = grade_folder(folder / "dicom", models, run.pipeline, run.request)
     except FacetGradeError as error:
         log.warning("%s: %s", examination.study, error)
         return failed_study(run.joints, truth, examination, definitions)
-    return compare_study(outcomes, truth, examination, definitions)
-
-
-def _grade(
-    run: _Run, models: Models, folder: Path, truth: StudyTruth
-) -> tuple[Outcome, ...]:
-    """Grade the study in a folder."""
-    studies = list(read_studies(folder))
-    if len(studies) != 1:
-        log.warning("%s was read as %d studies", truth.study_uid, len(studies))
-    study = max(studies, key=lambda candidate: len(candidate.series))
-    report = grade_study(study, models, run.pipeline, request=run.request)
-    return report.outcomes
+    return compare_study(report.outcomes, truth, examination, definitions)
 
 
 def _read_rows(run: _Run, patient: HeldOutPatient) -> list[ComparedJoint] | None:

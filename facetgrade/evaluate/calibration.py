@@ -152,8 +152,8 @@ def probability_scores(truth: ArrayLike, probabilities: ArrayLike) -> dict[str, 
     Returns
     -------
     dict of str to float
-        brier (sum over grades) and ranked_probability (grades in order, divided by
-        G - 1).
+        brier (sum over grades), log_loss (natural logarithm) and ranked_probability
+        (grades in order, divided by G - 1).
 
     References
     ----------
@@ -162,11 +162,13 @@ def probability_scores(truth: ArrayLike, probabilities: ArrayLike) -> dict[str, 
     """
     table = np.asarray(probabilities, np.float64)
     if not table.size:
-        return {"brier": float("nan"), "ranked_probability": float("nan")}
+        return dict.fromkeys(("brier", "log_loss", "ranked_probability"), float("nan"))
     came_true = (np.asarray(truth)[:, None] == np.arange(table.shape[1])).astype(float)
+    likelihood = table[np.arange(len(table)), np.asarray(truth, np.int64)]
     steps = np.cumsum(table - came_true, axis=1)[:, :-1]
     return {
         "brier": float(((table - came_true) ** 2).sum(axis=1).mean()),
+        "log_loss": float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
         "ranked_probability": float((steps**2).mean(axis=1).mean()),
     }
 

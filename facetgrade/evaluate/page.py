@@ -32,6 +32,7 @@ CALIBRATION_NAMES = {
     "rms_corrected": "root mean square error, unbiased",
     "every_ece_corrected": "all five grades, corrected for chance",
     "brier": "Brier score",
+    "log_loss": "log loss",
     "ranked_probability": "ranked probability score",
     "coverage": "grade sets that hold the truth",
     "mean_size": "mean size of the sets",

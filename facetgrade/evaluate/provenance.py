@@ -45,7 +45,8 @@ def made_text(made: Section) -> list[tuple[str, str]]:
         lines.append(("commit", made["commit"]))
     lines.append(("settings", made["config"]))
     lines += [(f"weights {name}", sha) for name, sha in made["model_sha256"].items()]
-    benchmark = made["settings"].get("benchmark")
+    settings = made["settings"]
+    benchmark = settings.get("benchmark") or settings.get("studies")
     if benchmark:
         lines.append(("seed", str(benchmark["seed"])))
         groups = ", ".join(f"{g['name']}: {g['anatomy']}" for g in benchmark["groups"])

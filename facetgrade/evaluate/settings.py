@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from facetgrade.anatomy import Level
 from facetgrade.evaluate.summary import Bootstrap
+from facetgrade.grade.settings import ConfidenceSettings
 
 
 class _Section(BaseModel):
@@ -123,3 +124,62 @@ class EvaluateSettings(_Section):
     definitions: DefinitionSettings
     benchmark: BenchmarkSettings
     targets: dict[str, Target]
+
+
+class CalibrationGroup(GroupSettings):
+    """Studies to calibrate on: anatomy that no benchmark is measured with."""
+
+    anatomy: Literal["parametric", "mean-shape"]
+
+
+class CalibrationStudies(BenchmarkSettings):
+    """Which studies are simulated to calibrate on."""
+
+    groups: Annotated[tuple[CalibrationGroup, ...], Field(min_length=1)]
+
+
+class StartSettings(_Section):
+    """Where the fits start; weak priors hold them near.
+
+    Attributes
+    ----------
+    vote_temperature, min_numbering_probability : float
+        As in the section ``[localize]`` of pipeline.toml.
+    confidence : ConfidenceSettings
+        As in grade.toml, with the stated coverage.
+    """
+
+    vote_temperature: Annotated[float, Field(gt=0.0)]
+    min_numbering_probability: Annotated[float, Field(ge=0.0, le=1.0)]
+    confidence: ConfidenceSettings
+
+
+class ChoiceSettings(_Section):
+    """What thresholds are chosen by.
+
+    Attributes
+    ----------
+    right_numberings : float
+        Share of the decided numberings that must be right.
+    least_numbering_probability : float
+        No smaller probability is ever decided.
+    flagged_joints : float
+        Share of the joints located right that is flagged as unlike training.
+    chance : float
+        Share of exact grades that is no better than guessing.
+    """
+
+    right_numberings: Annotated[float, Field(gt=0.0, le=1.0)]
+    least_numbering_probability: Annotated[float, Field(ge=0.0, le=1.0)]
+    flagged_joints: Annotated[float, Field(ge=0.0, le=1.0)]
+    chance: Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class CalibrateSettings(_Section):
+    """The whole of calibrate.toml."""
+
+    intervals: IntervalSettings
+    definitions: DefinitionSettings
+    studies: CalibrationStudies
+    start: StartSettings
+    choices: ChoiceSettings

@@ -77,6 +77,8 @@ class StudyTruth:
         Names in the truth file.
     joints : mapping of FacetJoint to JointTruth
         Every joint of the simulated patient.
+    bodies : mapping of str to (3,) float64 ndarray
+        LPS mm of the vertebral body centers, from the top.
     lesion_labels : mapping of str to int
         Label of each lesion in the label maps.
     factors : mapping of str to str
@@ -86,6 +88,7 @@ class StudyTruth:
     study_uid: str
     patient: str
     joints: Mapping[FacetJoint, JointTruth]
+    bodies: Mapping[str, NDArray[np.float64]]
     lesion_labels: Mapping[str, int]
     factors: Mapping[str, str]
 
@@ -127,6 +130,7 @@ def read_truth(folder: Path) -> StudyTruth:
             )
             for entry in values["joints"]
         },
+        bodies=_bodies(values["vertebrae"]),
         lesion_labels=values["lesion_labels"],
         factors=_factors(values),
     )
@@ -163,6 +167,12 @@ def _joint(folder: Path, entry: Mapping[str, Any], edema: list[str]) -> JointTru
         covered=max((float(entry["covered"][uid]) for uid in edema), default=0.0),
         lesions_path=folder / entry["masks"]["lesions"],
     )
+
+
+def _bodies(entries: list[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
+    """Read the body centers, sorted from the top."""
+    centers = {e["name"]: np.array(e["center_lps_mm"], np.float64) for e in entries}
+    return dict(sorted(centers.items(), key=lambda item: -item[1][2]))
 
 
 def _factors(values: Mapping[str, Any]) -> dict[str, str]:

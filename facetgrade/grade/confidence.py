@@ -159,10 +159,10 @@ def fit_confidence(
     return found.model_copy(update={"set_probability": quantile})
 
 
-def format_confidence(confidence: ConfidenceSettings) -> str:
+def format_confidence(confidence: ConfidenceSettings, *, comment: str = "") -> str:
     """Write the ``[confidence]`` section of ``configs/grade.toml``."""
     lines = [
-        "[confidence]",
+        f"{'[confidence]':<34}# {comment}" if comment else "[confidence]",
         f"interval_weight = {confidence.interval_weight:.4f}",
         f"background = {confidence.background:.4f}",
         f"coverage = {confidence.coverage:.4f}",
@@ -182,7 +182,9 @@ def format_confidence(confidence: ConfidenceSettings) -> str:
     return "\n".join(lines) + "\n"
 
 
-def replace_confidence(grade_toml: str, confidence: ConfidenceSettings) -> str:
+def replace_confidence(
+    grade_toml: str, confidence: ConfidenceSettings, *, comment: str = ""
+) -> str:
     """Put fitted values into the text of ``configs/grade.toml``.
 
     Parameters
@@ -191,6 +193,8 @@ def replace_confidence(grade_toml: str, confidence: ConfidenceSettings) -> str:
         Text whose last section is ``[confidence]``.
     confidence : ConfidenceSettings
         From `fit_confidence`.
+    comment : str
+        Where the values come from, one line.
 
     Returns
     -------
@@ -205,7 +209,7 @@ def replace_confidence(grade_toml: str, confidence: ConfidenceSettings) -> str:
     before, section, _ = grade_toml.partition("[confidence]")
     if not section:
         raise ValueError("grade_toml must hold a [confidence] section, got none")
-    return before + format_confidence(confidence)
+    return before + format_confidence(confidence, comment=comment)
 
 
 def _distances(

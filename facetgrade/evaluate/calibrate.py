@@ -1,0 +1,370 @@
+"""Calibration: simulate and grade studies apart from training, fit, write settings."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from facetgrade.config import (
+    PipelineConfig,
+    config_values,
+    read_config,
+    read_settings,
+    shipped_path,
+)
+from facetgrade.errors import ConfigError, FacetGradeError
+from facetgrade.evaluate.calibration_page import calibration_page
+from facetgrade.evaluate.compare import Examination, compare_study, failed_study
+from facetgrade.evaluate.fitting import FittedSettings, Rules, fit_settings
+from facetgrade.evaluate.grading import grade_folder
+from facetgrade.evaluate.held_out import HeldOutPatient, draw_patients
+from facetgrade.evaluate.judging import calibration_result
+from facetgrade.evaluate.observations import (
+    ObservedNumbering,
+    ObservedStudy,
+    observe_joint,
+    study_from_json,
+    study_to_json,
+    true_lowest_name,
+)
+from facetgrade.evaluate.provenance import made_by, made_text
+from facetgrade.evaluate.settings import CalibrateSettings
+from facetgrade.evaluate.studies import (
+    Progress,
+    StudyFolder,
+    simulate_all,
+    simulated_patients,
+)
+from facetgrade.evaluate.summary import Section
+from facetgrade.evaluate.truth import StudyTruth, read_truth
+from facetgrade.evaluate.tuned_files import set_value
+from facetgrade.findings import Localization
+from facetgrade.grade.confidence import replace_confidence
+from facetgrade.grade.settings import Margin, MarginSettings
+from facetgrade.inference import Models, choose_device, load_models, model_hashes
+from facetgrade.pipeline import Request
+from facetgrade.report.atomic import write_json, write_text
+
+log = logging.getLogger(__name__)
+
+GRADE_RULES = "configs/grade.toml"
+PIPELINE = "configs/pipeline.toml"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class _Run:
+    """What is the same for every patient."""
+
+    settings: CalibrateSettings
+    pipeline: PipelineConfig
+    hashes: Mapping[str, str]
+    out: Path
+    studies: StudyFolder
+
+    @property
+    def request(self) -> Request:
+        """Grade every joint, whatever is thought of the numbering."""
+        return Request(levels=self.settings.studies.levels, accept_assumed_levels=True)
+
+    def fingerprint(self, patient: HeldOutPatient) -> str:
+        """Hash all that decides what is observed on a patient."""
+        return patient.fingerprint(
+            config_values(self.pipeline),
+            config_values(self.settings.definitions),
+            self.hashes,
+            {"levels": list(self.settings.studies.levels)},
+        )
+
+    def path(self, patient: HeldOutPatient) -> Path:
+        """Return the file that keeps what was observed."""
+        return self.out / "patients" / f"{patient.name}.json"
+
+
+def run_calibration(
+    config_path: Path,
+    out: Path,
+    *,
+    studies: int | None = None,
+    device: str = "auto",
+    workers: int = 2,
+    simulated: Path | None = None,
+    progress: Progress | None = None,
+) -> FittedSettings:
+    """Grade simulated studies with the shipped weights and fit what is tuned.
+
+    A patient that was graded with the same models is not graded again, so that an
+    interrupted run goes on where it stopped.
+
+    Parameters
+    ----------
+    config_path : Path
+        Such as configs/calibrate.toml.
+    out : Path
+        Receives calibration.json, calibration.html, observations.json and patients/.
+    studies : int or None
+        Number of studies in place of the configured one.
+    device : str
+        As for `facetgrade grade`.
+    workers : int
+        Patients simulated at the same time, each in its own process.
+    simulated : Path or None
+        Folder that keeps the simulated studies, those of earlier runs included; None
+        removes each study once it was graded.
+    progress : callable or None
+        Called with patients done, patients in all, and a line of text.
+
+    Returns
+    -------
+    FittedSettings
+        To be put into the shipped settings by `write_fitted`.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        If settings or weights cannot be used, or there are too few studies.
+    """
+    settings = _settings(config_path, studies)
+    shipped = read_config()
+    pipeline = _without_fitted(shipped, settings)
+    run = _Run(
+        settings=settings,
+        pipeline=pipeline,
+        hashes=model_hashes(pipeline),
+        out=out,
+        studies=StudyFolder(
+            path=simulated or out / "work",
+            rules=pipeline.grade,
+            workers=workers,
+            keep=simulated is not None,
+        ),
+    )
+    patients = draw_patients(settings.studies)
+    _observe_missing(run, patients, device, progress or _silent)
+    observed = [study for patient in patients for study in _read(run, patient) or ()]
+    rules = Rules(grade=shipped.grade, min_sacrum_vote=shipped.localize.min_sacrum_vote)
+    try:
+        fitted = fit_settings(observed, settings, rules)
+    except ValueError as error:
+        raise ConfigError(f"{config_path.name}: too few studies ({error})") from error
+    result = calibration_result(observed, fitted, settings, rules)
+    _write_result(run, config_path, result, observed)
+    return fitted
+
+
+def simulate_calibration(
+    config_path: Path,
+    simulated: Path,
+    studies: int | None,
+    workers: int,
+    progress: Progress,
+) -> None:
+    """Simulate the studies of the calibration, for `run_calibration` to grade later.
+
+    Parameters
+    ----------
+    config_path : Path
+        Such as configs/calibrate.toml.
+    simulated : Path
+        Receives the studies.
+    studies : int or None
+        Number of studies in place of the configured one.
+    workers : int
+        Patients simulated at the same time, each in its own process.
+    progress : callable
+        As for `run_calibration`.
+
+    Raises
+    ------
+    ConfigError
+        If settings cannot be used.
+    """
+    settings = _settings(config_path, studies)
+    rules = read_config().grade
+    folder = StudyFolder(path=simulated, rules=rules, workers=workers, keep=True)
+    simulate_all(draw_patients(settings.studies), folder, progress)
+
+
+def write_fitted(fitted: FittedSettings, *, config_name: str) -> tuple[Path, Path]:
+    """Put fitted values into the shipped settings.
+
+    Parameters
+    ----------
+    fitted : FittedSettings
+        From `run_calibration`.
+    config_name : str
+        Settings of the calibration, which the comments name as the source.
+
+    Returns
+    -------
+    tuple of Path
+        The changed files, grade.toml and pipeline.toml.
+
+    Raises
+    ------
+    ConfigError
+        If this installation lacks its settings.
+    """
+    source = f"facetgrade calibrate {config_name}, {fitted.studies} studies"
+    grade, pipeline = shipped_path(GRADE_RULES), shipped_path(PIPELINE)
+    text = replace_confidence(
+        grade.read_text(encoding="utf-8"), fitted.confidence, comment=source
+    )
+    for key in ("minimum_typicality", "flagged_typicality"):
+        text = set_value(text, "acceptance", key, getattr(fitted, key), source)
+    write_text(grade, text)
+    text = pipeline.read_text(encoding="utf-8")
+    for key in ("min_numbering_probability", "vote_temperature"):
+        text = set_value(text, "localize", key, getattr(fitted, key), source)
+    write_text(pipeline, text)
+    return grade, pipeline
+
+
+def _settings(config_path: Path, studies: int | None) -> CalibrateSettings:
+    """Read the settings, with another number of studies."""
+    settings = read_settings(config_path, CalibrateSettings)
+    if studies is None:
+        return settings
+    changed = settings.studies.model_copy(update={"studies": studies})
+    return settings.model_copy(update={"studies": changed})
+
+
+def _without_fitted(
+    pipeline: PipelineConfig, settings: CalibrateSettings
+) -> PipelineConfig:
+    """Grade every joint and measure without margins: what is fitted has no say."""
+    none = Margin(below=0.0, above=0.0)
+    margins = MarginSettings(**dict.fromkeys(MarginSettings.model_fields, none))
+    confidence = settings.start.confidence.model_copy(update={"margins": margins})
+    acceptance = pipeline.grade.acceptance.model_copy(
+        update={"minimum_typicality": 0.0, "flagged_typicality": 0.0}
+    )
+    grade = pipeline.grade.model_copy(
+        update={"acceptance": acceptance, "confidence": confidence}
+    )
+    localize = pipeline.localize.model_copy(
+        update={
+            "vote_temperature": settings.start.vote_temperature,
+            "min_numbering_probability": 0.0,
+            "min_sacrum_vote": 0.0,
+        }
+    )
+    return pipeline.model_copy(update={"grade": grade, "localize": localize})
+
+
+def _observe_missing(
+    run: _Run, patients: Sequence[HeldOutPatient], device: str, progress: Progress
+) -> None:
+    """Grade all patients that were not observed yet."""
+    missing = [p for p in patients if _read(run, p) is None]
+    done = len(patients) - len(missing)
+    progress(done, len(patients), f"{done} of {len(patients)} patients were done")
+    if not missing:
+        return
+    models = load_models(run.pipeline, choose_device(device))
+    start_s = time.perf_counter()
+    with closing(simulated_patients(missing, run.studies)) as simulated:
+        for number, (patient, folders) in enumerate(simulated, start=1):
+            observed = [_observe(run, models, patient, folder) for folder in folders]
+            _write(run, patient, observed)
+            each_s = (time.perf_counter() - start_s) / number
+            left_min = each_s * (len(missing) - number) / 60.0
+            progress(
+                done + number,
+                len(patients),
+                f"{patient.name} ({patient.group}): {each_s:.0f} s a patient, "
+                f"{left_min:.0f} min left",
+            )
+
+
+def _observe(
+    run: _Run, models: Models, patient: HeldOutPatient, folder: Path
+) -> ObservedStudy:
+    """Grade one study from its files and keep what calibration needs."""
+    truth = read_truth(folder / "truth")
+    name = f"{patient.name}_{folder.name.rpartition('_')[2]}"
+    examination = Examination(
+        study=name,
+        patient=patient.name,
+        timepoint=folder.name.rpartition("_")[2],
+        factors={"group": patient.group},
+    )
+    definitions = run.settings.definitions
+    try:
+        report = grade_folder(folder / "dicom", models, run.pipeline, run.request)
+    except FacetGradeError as error:
+        log.warning("%s: %s", name, error)
+        rows = failed_study(run.request.joints, truth, examination, definitions)
+        return ObservedStudy(
+            name=name,
+            patient=patient.name,
+            numbering=None,
+            joints=tuple(observe_joint(row, None) for row in rows),
+        )
+    outcomes = [o for o in report.outcomes if o.joint in truth.joints]
+    rows = compare_study(outcomes, truth, examination, definitions)
+    return ObservedStudy(
+        name=name,
+        patient=patient.name,
+        numbering=_numbering(report.localization, truth),
+        joints=tuple(
+            observe_joint(row, outcome)
+            for row, outcome in zip(rows, outcomes, strict=True)
+        ),
+    )
+
+
+def _numbering(found: Localization, truth: StudyTruth) -> ObservedNumbering | None:
+    """Keep the votes for all numberings; None where no spine was found."""
+    if not found.numbering_totals:
+        return None
+    return ObservedNumbering(
+        totals=dict(found.numbering_totals),
+        sacrum_vote=found.sacrum_vote,
+        true_lowest=true_lowest_name(found.vertebrae, truth.bodies),
+    )
+
+
+def _read(run: _Run, patient: HeldOutPatient) -> list[ObservedStudy] | None:
+    """Return what an earlier run with the same models observed, None without."""
+    try:
+        kept = json.loads(run.path(patient).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    if kept["fingerprint"] != run.fingerprint(patient):
+        return None
+    return [study_from_json(values) for values in kept["studies"]]
+
+
+def _write(
+    run: _Run, patient: HeldOutPatient, studies: Sequence[ObservedStudy]
+) -> None:
+    """Keep what was observed on one patient."""
+    values: dict[str, Any] = {
+        "fingerprint": run.fingerprint(patient),
+        "seed": patient.seed,
+        "group": patient.group,
+        "studies": [study_to_json(study) for study in studies],
+    }
+    write_json(run.path(patient), values)
+
+
+def _write_result(
+    run: _Run, config_path: Path, result: Section, studies: Sequence[ObservedStudy]
+) -> None:
+    """Write the numbers, the observations and a page."""
+    whole = {"made": made_by(config_path.name, run.settings, run.hashes), **result}
+    write_json(run.out / "calibration.json", whole)
+    write_json(run.out / "observations.json", [study_to_json(s) for s in studies])
+    page = calibration_page(whole, made_text(whole["made"]))
+    write_text(run.out / "calibration.html", page)
+
+
+def _silent(done: int, total: int, text: str) -> None:
+    """Log progress when nobody watches."""
+    log.info("%d/%d %s", done, total, text)

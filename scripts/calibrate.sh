@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Fit probabilities, intervals and thresholds of the shipped models on simulated studies,
+# write them into configs/ and publish the numbers in models/calibration/.
+#   scripts/calibrate.sh [OPTION...]    such as --workers 4, --studies 100
+#   scripts/calibrate.sh --simulate-only    simulate, grade later
+# Stopped and started again, it goes on where it was. Simulated studies stay in
+# out/calibration-studies and are graded again when the models change. Needs
+# ../shared/data.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export PATH="$PWD/.venv/bin:$PATH"
+
+out=out/calibration
+facetgrade calibrate configs/calibrate.toml -o "$out" --simulated out/calibration-studies \
+    --write "$@"
+case " $* " in *" --simulate-only "*) exit ;; esac
+mkdir -p models/calibration
+cp "$out"/calibration.json "$out"/calibration.html "$out"/observations.json \
+    models/calibration/
+echo "published: models/calibration/calibration.html"
