@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 
+def one_line(text: str) -> str:
+    """Replace line ends and control characters, which a file name may hold."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 class FacetGradeError(Exception):
     """Base of all errors caused by input; the message is one sentence for the user."""
 

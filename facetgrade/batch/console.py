@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from facetgrade.errors import one_line
 from facetgrade.report import Failure, StudyEntry
 from facetgrade.report.context import Row
 
@@ -61,7 +62,7 @@ class BatchConsole:
     def problems(self, sentences: Sequence[str]) -> None:
         """Print files that could not be used, the first of them if there are many."""
         for sentence in sentences[:MOST_PROBLEMS]:
-            self._print(Text.assemble(("not used: ", "yellow"), sentence))
+            self._print(Text.assemble(("not used: ", "yellow"), one_line(sentence)))
         if len(sentences) > MOST_PROBLEMS:
             more = len(sentences) - MOST_PROBLEMS
             self._print(Text(f"{more} more files are listed in facetgrade.log"))
@@ -94,7 +95,8 @@ class BatchConsole:
     def _line(self, source: str, text: str, *, style: str) -> None:
         self._number += 1
         self._progress.update(self._task, completed=self._number * len(STAGES))
-        self._print(Text.assemble((f"{source}: ", "bold"), (text, style)))
+        name = (f"{one_line(source)}: ", "bold")
+        self._print(Text.assemble(name, (one_line(text), style)))
 
     def _print(self, line: Text) -> None:
         self._console.print(line, soft_wrap=True)
@@ -148,7 +150,7 @@ def _joint_table(rows: Sequence[Row]) -> Table:
     for row in rows:
         remarks = (row["reason"], row["extension"], row["flags"])
         cells = (
-            row["source"],
+            one_line(row["source"]),
             f"{row['level']} {row['side']}",
             row["grade"] or "-",
             *(row[key] for key in ("perimeter_fraction", "effusion_mm3", "edema_mm3")),

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import shutil
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from facetgrade.batch.anchors import Point
 from facetgrade.batch.job import BatchJob, BatchSummary, GradeStudy, Watcher
 from facetgrade.batch.ledger import Ledger, fingerprint
-from facetgrade.errors import FacetGradeError, IngestError
+from facetgrade.errors import FacetGradeError, IngestError, one_line
 from facetgrade.ingest import StudyFiles, content_sha256, load_study, scan_inputs
 from facetgrade.report import (
     Failure,
@@ -63,17 +64,19 @@ def grade_batch(
     """
     started_at = datetime.now().astimezone()
     with stopwatch.stage("search"):
-        found = _find(job, watcher)
+        found, failures = _find(job, watcher)
     job.anchors.check([files.source for files in found])
     watcher.found(len(found))
     with Ledger(job.out) as ledger:
         for folder in ledger.claim(job.made_by, start_over=job.force):
             shutil.rmtree(job.out / folder, ignore_errors=True)
-        summary = BatchSummary(failures=_empty_inputs(job, found))
+        summary = BatchSummary(failures=list(failures))
         run = _Run(job, grade, watcher, ledger, summary)
         try:
             for files in found:
                 _grade_next(run, files)
+            for failure in failures:
+                watcher.failed(failure)
         finally:
             _write_tables(run, found, started_at, stopwatch)
     return run.summary
@@ -115,31 +118,37 @@ class _Run:
         return study_folder_name(files.source, shown_uid)
 
 
-def _find(job: BatchJob, watcher: Watcher) -> list[StudyFiles]:
-    """Find studies, leaving out what earlier runs wrote into the output folder."""
-    out = job.out.resolve()
+def _find(job: BatchJob, watcher: Watcher) -> tuple[list[StudyFiles], list[Failure]]:
+    """Find studies, without the results of earlier runs, and what is missing."""
+    results = (job.out / STUDIES).resolve()
     scan = scan_inputs(job.inputs, job.config.ingest)
     for problem in scan.problems:
-        log.info("not used: %s", problem)
+        log.info("not used: %s", one_line(problem))
     watcher.problems(scan.problems)
     found = [
         files
         for files in scan.studies
-        if not all(file.path.resolve().is_relative_to(out) for file in files.files)
+        if not all(file.path.resolve().is_relative_to(results) for file in files.files)
     ]
     if not found:
         names = ", ".join(str(path) for path in job.inputs)
-        raise IngestError(f"no MR study was found in {names}")
-    return found
+        why = "" if scan.problems else ": there are no image files"
+        raise IngestError(f"no MR study was found in {names}{why}")
+    unread = [
+        Failure(source=place.source, message=place.sentence, stage="search")
+        for place in scan.unread
+    ]
+    return found, [*_empty_inputs(job, found), *unread]
 
 
 def _empty_inputs(job: BatchJob, found: Sequence[StudyFiles]) -> list[Failure]:
     """Name each input that holds no study while others do."""
-    used = {file.path.resolve() for files in found for file in files.files}
+    used = {file.location for files in found for file in files.files}
+    places = {folder for file in used for folder in (file, *file.parents)}
     return [
         Failure(source=str(path), message="no MR study was found in it", stage="search")
         for path in job.inputs
-        if not any(file.is_relative_to(path.resolve()) for file in used)
+        if PurePosixPath(os.path.normpath(Path.cwd() / path)) not in places
     ]
 
 
@@ -163,7 +172,7 @@ def _grade_next(run: _Run, files: StudyFiles) -> None:
         return
     run.ledger.forget(f"{STUDIES}/{run.name(files)}")
     failure = Failure(source=files.source, message=message, stage=watch.current)
-    log.info("%s: %s", failure.source, failure.message)
+    log.info("%s", one_line(f"{failure.source}: {failure.message}"))
     run.summary.failures.append(failure)
     run.watcher.failed(failure)
 

@@ -7,6 +7,8 @@ decompressed.
 
 from __future__ import annotations
 
+import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -20,14 +22,19 @@ from facetgrade.ingest.settings import ArchiveLimits
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _BYTES_PER_MB = 1_000_000
 _NOT_REGULAR = "is a link or a device"
+# What zipfile and tarfile raise on damaged bytes, and what they let through.
 _BROKEN = (
     OSError,
     EOFError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
     zlib.error,
+    lzma.LZMAError,
     zipfile.BadZipFile,
     tarfile.TarError,
-    NotImplementedError,
-    RuntimeError,
 )
 
 
@@ -70,7 +77,7 @@ def is_archive(path: Path) -> bool:
 
 def list_members(
     path: Path, limits: ArchiveLimits
-) -> tuple[list[SourceFile], list[str]]:
+) -> tuple[list[SourceFile], list[tuple[str, bool]]]:
     """List the regular files of an archive without extracting anything.
 
     Parameters
@@ -82,8 +89,9 @@ def list_members(
 
     Returns
     -------
-    list of SourceFile, list of str
-        Members in archive order, and one sentence per entry that was left out.
+    list of SourceFile, list of (str, bool)
+        Members in archive order, and one sentence per entry that was left out with
+        whether it may hold images.
 
     Raises
     ------
@@ -167,10 +175,10 @@ def _tar_entries(path: Path) -> Iterator[_Entry]:
 
 def _checked(
     path: Path, entries: Iterator[_Entry], limits: ArchiveLimits
-) -> tuple[list[SourceFile], list[str]]:
+) -> tuple[list[SourceFile], list[tuple[str, bool]]]:
     """Keep safe entries and stop at the first exceeded limit."""
     files: list[SourceFile] = []
-    problems: list[str] = []
+    problems: list[tuple[str, bool]] = []
     total_bytes = 0
     archive_bytes = max(path.stat().st_size, 1)
     for count, entry in enumerate(entries, start=1):
@@ -178,7 +186,8 @@ def _checked(
         _refuse_bomb(path, count, total_bytes, archive_bytes, limits)
         reason = entry.reason or _unsafe_name(entry.name)
         if reason:
-            problems.append(f"{entry.name} in {path.name} {reason}; it is not read")
+            sentence = f"{entry.name} in {path.name} {reason}; it is not read"
+            problems.append((sentence, reason != _NOT_REGULAR))
         else:
             files.append(SourceFile(path, entry.name))
     return files, problems
@@ -235,7 +244,7 @@ def _read_zip(
         for name, file in wanted.items():
             try:
                 content: bytes | str = archive.read(name)
-            except (*_BROKEN, KeyError) as error:
+            except _BROKEN as error:
                 content = unreadable(file, error)
             yield name, content
 

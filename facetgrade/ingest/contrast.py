@@ -123,7 +123,7 @@ def contrast_features(volumes: Sequence[Volume]) -> _FloatArray | None:
         muscle. NaN where a tissue is not in view, None where
         the canal cannot be.
     """
-    blocks = [_upright(volume) for volume in volumes]
+    blocks = [_upright(volume) for volume in volumes if _holds_cells(volume)]
     canals = [_find_canal(block) for block in blocks]
     found = [
         (block, canal)
@@ -152,6 +152,12 @@ def contrast_features(volumes: Sequence[Volume]) -> _FloatArray | None:
     )
 
 
+def _holds_cells(volume: Volume) -> bool:
+    """Tell whether a volume is at least one cell wide along every axis."""
+    grid = volume.geometry
+    return bool(np.all(np.array(grid.shape) * grid.spacing_mm >= _CELL_MM))
+
+
 def _upright(volume: Volume) -> _Block:
     """Average a volume to coarse cells along upward, backward and left."""
     grid = volume.geometry
@@ -160,6 +166,7 @@ def _upright(volume: Volume) -> _Block:
     voxels = np.transpose(volume.voxels, order)[steps]
     spacing_mm = grid.spacing_mm[order]
     cells = np.maximum((_CELL_MM / spacing_mm + 0.5).astype(int), 1)
+    cells = np.minimum(cells, voxels.shape)
     counts = np.array(voxels.shape) // cells
     cut = voxels[tuple(slice(0, n) for n in counts * cells)]
     pairs = [n for pair in zip(counts, cells, strict=True) for n in pair]

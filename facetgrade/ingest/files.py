@@ -57,6 +57,22 @@ class StudyFiles:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UnreadPlace:
+    """A file or folder, outside all studies found, that may hold images.
+
+    Attributes
+    ----------
+    source : str
+        Named like the source of a study.
+    sentence : str
+        What is wrong and the likely cause.
+    """
+
+    source: str
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Scan:
     """All that was found in the inputs.
 
@@ -66,7 +82,10 @@ class Scan:
         Sorted by source, then study uid.
     problems : tuple of str
         One sentence for each file or archive that could not be used.
+    unread : tuple of UnreadPlace
+        Where studies may be missing, since nobody could read the files.
     """
 
     studies: tuple[StudyFiles, ...]
     problems: tuple[str, ...]
+    unread: tuple[UnreadPlace, ...]

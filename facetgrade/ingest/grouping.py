@@ -15,6 +15,7 @@ from facetgrade.ingest.dicom import looks_like_dicom, read_header
 from facetgrade.ingest.elements import number, text
 from facetgrade.ingest.files import FileKind, SeriesSummary, StudyFiles
 
+NOT_AN_IMAGE_FILE = "is not DICOM or NIfTI"
 _HEAD_BYTES = 132
 _TAGS = [
     "SpecificCharacterSet",
@@ -100,7 +101,7 @@ def _header(file: SourceFile, stream: BinaryIO) -> DicomHeader | str:
     if not head:
         return f"{file.name} is empty (zero bytes); the copy was interrupted"
     if not looks_like_dicom(head):
-        return f"{file.name} is not DICOM or NIfTI"
+        return f"{file.name} {NOT_AN_IMAGE_FILE}"
     try:
         dataset = read_header(stream, tags=_TAGS)
     except IngestError as error:

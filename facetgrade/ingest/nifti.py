@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import zlib
 from collections.abc import Iterable, Mapping
@@ -28,6 +27,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _BYTES_PER_MB = 1_000_000
 _MS_PER_S = 1000.0
+_MIN_DETERMINANT = 0.5  # of unit axes; they may be sheared by up to 60 degrees
 
 
 def is_nifti(name: str) -> bool:
@@ -78,10 +78,9 @@ def decode_nifti(content: bytes, settings: NiftiSettings) -> Any:
             "does not say which way the patient lies (qform and sform codes are 0), so "
             "left and right are unknown"
         )
-    if image.ndim < 3 or header.get_data_dtype().kind not in "iuf":
+    if image.ndim < 3 or 0 in image.shape or header.get_data_dtype().kind not in "iuf":
         raise IngestError("is not a three-dimensional gray-scale volume")
-    if abs(np.linalg.det(image.affine[:3, :3])) < 1e-6:
-        raise IngestError("has an affine that is not invertible")
+    _check_affine(image.affine)
     return image
 
 
@@ -182,7 +181,7 @@ def read_sidecar(content: bytes | str) -> Mapping[str, Any]:
         return {}
     try:
         values = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
 
@@ -249,23 +248,35 @@ def _add_volume(
     result.series.append(classified_series(name, tags, [stack], rules))
 
 
+def _check_affine(affine: NDArray[np.float64]) -> None:
+    """Raise when voxels have no place, no size, or directions that fall together."""
+    if not np.isfinite(affine).all():
+        raise IngestError("has an affine with values that are no numbers")
+    spacing_mm = np.linalg.norm(affine[:3, :3], axis=0)
+    if spacing_mm.min() == 0 or not np.isfinite(spacing_mm).all():
+        raise IngestError("has an affine that is not invertible")
+    if abs(np.linalg.det(affine[:3, :3] / spacing_mm)) < _MIN_DETERMINANT:
+        raise IngestError("has an affine whose axes are not at right angles")
+
+
 def _unpacked(content: bytes, settings: NiftiSettings) -> bytes:
-    """Decompress gzip, but never more than the limit."""
+    """Decompress gzip of one or more members, but never more than the limit."""
     limit = int(settings.max_unpacked_mb * _BYTES_PER_MB)
     if not content.startswith(_GZIP_MAGIC):
         return content
-    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
-    try:
-        unpacked = unpacker.decompress(content, limit)
-    except zlib.error as error:
-        raise IngestError("is damaged (not valid gzip)") from error
-    if unpacker.unconsumed_tail:
-        raise IngestError(
-            f"unpacks to more than {settings.max_unpacked_mb:.0f} MB and is refused"
-        )
-    if unpacker.unused_data.startswith(_GZIP_MAGIC):
-        return unpacked + gzip.decompress(unpacker.unused_data)
-    return unpacked
+    parts: list[bytes] = []
+    while content.startswith(_GZIP_MAGIC):
+        unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        try:
+            parts.append(unpacker.decompress(content, limit + 1))
+        except zlib.error as error:
+            raise IngestError("is damaged (not valid gzip)") from error
+        limit -= len(parts[-1])
+        if limit < 0:
+            size_mb = settings.max_unpacked_mb
+            raise IngestError(f"unpacks to more than {size_mb:.0f} MB and is refused")
+        content = unpacker.unused_data
+    return b"".join(parts)
 
 
 def _axis_order(matrix: NDArray[np.float64], tolerance: float) -> list[int]:

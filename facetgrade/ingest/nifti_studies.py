@@ -23,6 +23,8 @@ from facetgrade.ingest.nifti import (
 from facetgrade.ingest.screening import reject_nifti
 from facetgrade.ingest.settings import IngestSettings
 
+NOT_AN_INPUT = "is not used"
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Found:
@@ -100,7 +102,7 @@ def _found(
     image = decode_nifti(content, settings.nifti)
     reason = reject_nifti(stem_of(file.name), voxel_values(image), settings)
     if reason:
-        raise IngestError(f"is not used: {reason}")
+        raise IngestError(f"{NOT_AN_INPUT}: {reason}")
     ends = [(-0.5, size - 0.5) for size in image.shape[:3]]
     corners = np.array(np.meshgrid(*ends)).reshape(3, -1).T
     points = corners @ image.affine[:3, :3].T + image.affine[:3, 3]

@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from facetgrade.errors import IngestError
 from facetgrade.ingest.archive import SourceFile
 from facetgrade.ingest.elements import quiet
-from facetgrade.ingest.files import FileKind, Scan, StudyFiles
-from facetgrade.ingest.grouping import DicomHeader, dicom_studies, read_headers
+from facetgrade.ingest.files import FileKind, Scan, StudyFiles, UnreadPlace
+from facetgrade.ingest.grouping import (
+    NOT_AN_IMAGE_FILE,
+    DicomHeader,
+    dicom_studies,
+    read_headers,
+)
 from facetgrade.ingest.nifti import is_nifti
-from facetgrade.ingest.nifti_studies import nifti_studies
+from facetgrade.ingest.nifti_studies import NOT_AN_INPUT, nifti_studies
 from facetgrade.ingest.settings import IngestSettings
 from facetgrade.ingest.walk import Problem, Walk, walk_inputs
 
@@ -74,7 +79,10 @@ def scan_inputs(paths: Sequence[Path], settings: IngestSettings) -> Scan:
     nifti = [file for file in walk.files if is_nifti(file.name)]
     json = [file for file in walk.files if file.name.lower().endswith(".json")]
     studies, problems = nifti_studies([*nifti, *json], settings)
-    walk.problems += [Problem(file.location, text) for file, text in problems]
+    walk.problems += [
+        Problem(file.location, text, NOT_AN_INPUT not in text)
+        for file, text in problems
+    ]
     others = set(nifti) | set(json)
     studies += _dicom(walk, [file for file in walk.files if file not in others])
     named = [_with_source(study, inputs) for study in studies]
@@ -89,6 +97,7 @@ def scan_inputs(paths: Sequence[Path], settings: IngestSettings) -> Scan:
     return Scan(
         studies=tuple(_with_problems(study, walk.problems) for study in named),
         problems=tuple(problem.sentence for problem in walk.problems),
+        unread=tuple(_unread(named, walk.problems, _base(inputs))),
     )
 
 
@@ -98,15 +107,28 @@ def _dicom(walk: Walk, files: Sequence[SourceFile]) -> list[StudyFiles]:
     with quiet():
         for file, header in read_headers(files):
             if isinstance(header, str):
-                walk.problems.append(Problem(file.location, header))
+                hides_images = not header.endswith(NOT_AN_IMAGE_FILE)
+                walk.problems.append(Problem(file.location, header, hides_images))
             else:
                 headers.append(header)
     studies = dicom_studies(headers)
-    if headers and not studies:
-        file = headers[0].file
-        sentence = f"{file.name} and {len(headers) - 1} other DICOM files hold no image"
-        walk.problems.append(Problem(file.location, sentence))
+    used = {file for study in studies for file in study.files}
+    walk.problems += _without_image([h for h in headers if h.file not in used])
     return studies
+
+
+def _without_image(headers: Sequence[DicomHeader]) -> list[Problem]:
+    """Name the folders with DICOM files that hold no image, such as reports."""
+    folders: dict[PurePosixPath, list[DicomHeader]] = {}
+    for header in headers:
+        folders.setdefault(header.file.location.parent, []).append(header)
+    problems: list[Problem] = []
+    for found in folders.values():
+        more = f" and {len(found) - 1} other DICOM files" if len(found) > 1 else ""
+        sentence = f"{found[0].file.name}{more}: no image; a report, or cut off"
+        hides_images = any(header.modality in ("", "MR") for header in found)
+        problems.append(Problem(found[0].file.location, sentence, hides_images))
+    return problems
 
 
 def _with_source(study: StudyFiles, inputs: Sequence[Path]) -> StudyFiles:
@@ -121,7 +143,7 @@ def _with_source(study: StudyFiles, inputs: Sequence[Path]) -> StudyFiles:
         folder = places[0]
     else:
         folder = PurePosixPath(os.path.commonpath([place.parent for place in places]))
-    return replace(study, source=os.path.relpath(folder, base).replace(os.sep, "/"))
+    return replace(study, source=_relative(folder, base))
 
 
 def _is_sidecar(study: StudyFiles, name: str) -> bool:
@@ -141,13 +163,41 @@ def _base(inputs: Sequence[Path]) -> PurePosixPath:
 
 def _with_problems(study: StudyFiles, problems: Sequence[Problem]) -> StudyFiles:
     """Attach the problems of files that lie in the folder of a study."""
-    places = [file.location.parent for file in study.files]
-    folder = PurePosixPath(os.path.commonpath(places))
+    folder = _folder(study)
     near = [p.sentence for p in problems if folder in (p.place, *p.place.parents)]
     if len(near) > _PROBLEMS_SHOWN:
         more = len(near) - _PROBLEMS_SHOWN
         near = [*near[:_PROBLEMS_SHOWN], f"{more} more files could not be used"]
     return replace(study, problems=tuple(near))
+
+
+def _unread(
+    studies: Sequence[StudyFiles], problems: Sequence[Problem], base: PurePosixPath
+) -> Iterator[UnreadPlace]:
+    """Yield the folders outside of studies with files that nobody could read."""
+    known = {_folder(study) for study in studies}
+    folders: dict[PurePosixPath, list[Problem]] = {}
+    for problem in problems:
+        if problem.hides_images and known.isdisjoint(problem.place.parents):
+            folders.setdefault(problem.place.parent, []).append(problem)
+    for folder, found in sorted(folders.items()):
+        alone = len(found) == 1
+        more = "" if alone else f" (and {len(found) - 1} more files)"
+        place = found[0].place if alone else folder
+        yield UnreadPlace(
+            source=_relative(place, base), sentence=found[0].sentence + more
+        )
+
+
+def _folder(study: StudyFiles) -> PurePosixPath:
+    """Return the deepest folder that holds all files of a study."""
+    places = [file.location.parent for file in study.files]
+    return PurePosixPath(os.path.commonpath(places))
+
+
+def _relative(place: PurePosixPath, base: PurePosixPath) -> str:
+    """Write a place as seen from the input."""
+    return os.path.relpath(place, base).replace(os.sep, "/")
 
 
 def _nothing_found(paths: Sequence[Path], problems: Sequence[str]) -> str:

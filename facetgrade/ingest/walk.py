@@ -15,9 +15,13 @@ from facetgrade.ingest.dicomdir import is_dicomdir, referenced_files
 from facetgrade.ingest.settings import ArchiveLimits
 
 _log = logging.getLogger(__name__)
-_HIDDEN = ("__MACOSX", "Thumbs.db", "desktop.ini")
+_HIDDEN = ("__MACOSX", "Thumbs.db", "desktop.ini", "facetgrade.log")
 _BIDS_ROOT = "dataset_description.json"
 _BIDS_SKIPPED = ("derivatives", "sourcedata", "code")
+_TRUTH = "truth.json"
+_LEDGER = "ledger.sqlite"
+_TABLES = ("run.json", "joints.csv", "index.html", _LEDGER)
+_MARKS = (_TRUTH, _LEDGER, "run.json", "joints.csv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +34,13 @@ class Problem:
         Full path of the file, an archive counting as a folder.
     sentence : str
         What is wrong and the likely cause.
+    hides_images : bool
+        Whether it may hold images that nobody could read, unlike a text file.
     """
 
     place: PurePosixPath
     sentence: str
+    hides_images: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -43,15 +50,18 @@ class Walk:
     files: list[SourceFile] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
-    def add_problem(self, path: Path, sentence: str) -> None:
+    def add_problem(
+        self, path: Path, sentence: str, *, hides_images: bool = True
+    ) -> None:
         """Record a file that cannot be used."""
-        self.problems.append(Problem(PurePosixPath(path.as_posix()), sentence))
+        place = PurePosixPath(path.as_posix())
+        self.problems.append(Problem(place, sentence, hides_images))
 
 
 def walk_inputs(paths: Sequence[Path], limits: ArchiveLimits) -> Walk:
     """List the files of all inputs once, in sorted order.
 
-    Folders `truth` that hold truth.json, earlier results of facetgrade, and the
+    Folders `truth` that hold truth.json, results of facetgrade in any folder, and the
     derivatives and source data of a BIDS tree are left out.
 
     Parameters
@@ -71,7 +81,7 @@ def walk_inputs(paths: Sequence[Path], limits: ArchiveLimits) -> Walk:
         if not os.path.lexists(path):
             raise IngestError(f"{path} does not exist; check the spelling")
         if path.is_dir():
-            _add_folder(walk, path, limits, seen=set())
+            _add_folder(walk, path, limits)
         elif is_dicomdir(path):
             _add_dicomdir(walk, path)
         else:
@@ -97,49 +107,66 @@ def skipped_reason(folder: str, names: Iterable[str], parents: Iterable[str]) ->
     parents : iterable of str
         Files of the folder above.
     """
-    files = set(names)
-    if folder == "truth" and "truth.json" in files:
+    if folder == "truth" and _TRUTH in set(names):
         return "truth of a simulated study"
-    if {"run.json", "joints.csv"} <= files:
+    if folder == "studies" and holds_results(parents):
         return "results of facetgrade"
     if folder in _BIDS_SKIPPED and _BIDS_ROOT in set(parents):
         return "not raw images of the BIDS tree"
     return ""
 
 
-def _add_folder(
-    walk: Walk, folder: Path, limits: ArchiveLimits, *, seen: set[str]
-) -> None:
-    """Add a folder and what lies below it; loops of links end."""
-    real = os.path.realpath(folder)
-    if real in seen:
-        return
-    seen.add(real)
+def holds_results(names: Iterable[str]) -> bool:
+    """Tell an output folder of facetgrade by its files; it may also hold images."""
+    files = set(names)
+    return _LEDGER in files or {"run.json", "joints.csv"} <= files
+
+
+def _add_folder(walk: Walk, top: Path, limits: ArchiveLimits) -> None:
+    """Add what lies in and below a folder; loops of links end."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            status = folder.stat()
+            with os.scandir(folder) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            walk.add_problem(folder, unreadable(SourceFile(folder), error))
+            continue
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        shown = [entry for entry in listed if not is_hidden(entry.name)]
+        folders = [Path(entry.path) for entry in shown if _is_folder(entry)]
+        names = [entry.name for entry in shown if Path(entry.path) not in folders]
+        for name in names:
+            own = name in _TABLES and holds_results(names)
+            if not own and not is_dicomdir(folder / name):
+                _add_file(walk, folder / name, limits)
+        waiting += reversed(_wanted(folders, names))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Tell folders and links to folders."""
     try:
-        with os.scandir(folder) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        walk.add_problem(folder, unreadable(SourceFile(folder), error))
-        return
-    below = [Path(entry.path) for entry in listed if not is_hidden(entry.name)]
-    folders = [path for path in below if path.is_dir()]
-    files = [path.name for path in below if path not in folders]
-    for path in folders:
-        reason = _skipped(path, files)
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _wanted(folders: list[Path], parent_files: list[str]) -> list[Path]:
+    """Keep the folders that are not left out."""
+    wanted: list[Path] = []
+    for folder in folders:
+        names = [mark for mark in _MARKS if os.path.lexists(folder / mark)]
+        reason = skipped_reason(folder.name, names, parent_files)
         if reason:
             _log.info("ingest: a folder is left out: %s", reason)
         else:
-            _add_folder(walk, path, limits, seen=seen)
-    for name in files:
-        if not is_dicomdir(folder / name):
-            _add_file(walk, folder / name, limits)
-
-
-def _skipped(folder: Path, parent_files: list[str]) -> str:
-    """Say why a folder on disk is left out, or nothing."""
-    marks = ("truth.json", "run.json", "joints.csv")
-    names = [mark for mark in marks if (folder / mark).exists()]
-    return skipped_reason(folder.name, names, parent_files)
+            wanted.append(folder)
+    return wanted
 
 
 def _add_file(walk: Walk, path: Path, limits: ArchiveLimits) -> None:
@@ -147,7 +174,8 @@ def _add_file(walk: Walk, path: Path, limits: ArchiveLimits) -> None:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            walk.add_problem(path, f"{path.name} is not a regular file")
+            sentence = f"{path.name} is not a regular file"
+            walk.add_problem(path, sentence, hides_images=False)
         elif status.st_size == 0:
             walk.add_problem(
                 path, f"{path.name} is empty (zero bytes); the copy was interrupted"
@@ -167,18 +195,20 @@ def _add_archive(walk: Walk, path: Path, limits: ArchiveLimits) -> None:
     except IngestError as error:
         walk.add_problem(path, str(error))
         return
-    for sentence in problems:
-        walk.add_problem(path / "entry", sentence)
+    for sentence, hides_images in problems:
+        walk.add_problem(path / "entry", sentence, hides_images=hides_images)
     names: dict[PurePosixPath, list[str]] = {}
     for file in members:
         names.setdefault(PurePosixPath(file.member).parent, []).append(file.name)
-    skipped = {folder for folder in names if _skipped_in_archive(folder, names)}
+    folders = {folder for below in names for folder in (below, *below.parents)}
+    skipped = {folder for folder in folders if _skipped_in_archive(folder, names)}
     for file in sorted(members, key=lambda file: file.member):
         place = PurePosixPath(file.member)
         hidden = any(is_hidden(part) for part in place.parts)
-        if hidden or not skipped.isdisjoint(place.parents) or file.name == "DICOMDIR":
-            continue
-        walk.files.append(file)
+        own = file.name in _TABLES and holds_results(names[place.parent])
+        index = is_dicomdir(Path(file.name))
+        if not (hidden or own or index) and skipped.isdisjoint(place.parents):
+            walk.files.append(file)
 
 
 def _skipped_in_archive(
@@ -186,7 +216,7 @@ def _skipped_in_archive(
 ) -> bool:
     """Tell whether a folder of an archive is left out."""
     parents = names.get(folder.parent, [])
-    return bool(skipped_reason(folder.name, names[folder], parents))
+    return bool(skipped_reason(folder.name, names.get(folder, []), parents))
 
 
 def _add_dicomdir(walk: Walk, path: Path) -> None:

@@ -61,8 +61,9 @@ def test_entry_that_climbs_out_is_named_and_not_read(tmp_path, settings):
     files, problems = list_members(path, settings.archive)
 
     assert len(files) == 5
-    assert [p.split(" in ")[0] for p in problems] == ["../../evil.dcm", "/abs"]
-    assert all("points outside the archive" in problem for problem in problems)
+    assert [p.split(" in ")[0] for p, _ in problems] == ["../../evil.dcm", "/abs"]
+    assert all("points outside the archive" in problem for problem, _ in problems)
+    assert all(hides_images for _, hides_images in problems)
     find_studies(path, settings=settings)
     assert not (tmp_path.parent / "evil.dcm").exists()
 
@@ -77,7 +78,8 @@ def test_links_in_a_tar_are_not_followed(tmp_path, settings):
     files, problems = list_members(path, settings.archive)
 
     assert files == []
-    assert problems == ["passwords.dcm in a.tar is a link or a device; it is not read"]
+    sentence = "passwords.dcm in a.tar is a link or a device; it is not read"
+    assert problems == [(sentence, False)]
 
 
 def test_zip_bomb_is_refused_before_it_is_unpacked(tmp_path, settings):
@@ -143,3 +145,37 @@ def _limits():
     from facetgrade.ingest import shipped_settings
 
     return shipped_settings().archive
+
+
+def test_damaged_xz_is_one_sentence(tmp_path, settings):
+    path = tmp_path / "a.tar.xz"
+    with tarfile.open(path, "w:xz") as archive:
+        for k in range(40):
+            info = tarfile.TarInfo(f"{k}.dcm")
+            info.size = 4000
+            archive.addfile(info, io.BytesIO(np.random.default_rng(k).bytes(4000)))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 40] = bytes(40)
+    path.write_bytes(content)
+
+    with pytest.raises(IngestError, match=r"a\.tar\.xz cannot be read .*damaged"):
+        list_members(path, settings.archive)
+
+
+def test_name_that_is_no_text_is_one_sentence(tmp_path, settings):
+    path = zip_of(tmp_path / "a.zip", [("\u00e9.dcm", b"x")])
+    path.write_bytes(path.read_bytes().replace("\u00e9".encode(), b"\xff\xfe"))
+
+    with pytest.raises(IngestError, match=r"a\.zip cannot be read .*damaged"):
+        list_members(path, settings.archive)
+
+
+def test_results_in_an_archive_are_not_inputs(tmp_path, settings):
+    members = [(f"in/{name}", content) for name, content in archived_series(tmp_path)]
+    members += [("out/studies/x/seg.nii", b"x")]
+    members += [(f"out/{name}", b"x") for name in ("run.json", "joints.csv")]
+    path = zip_of(tmp_path / "a.zip", members)
+
+    scan = scan_inputs([path], settings)
+
+    assert (len(scan.studies), scan.problems) == (1, ())

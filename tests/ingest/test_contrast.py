@@ -113,6 +113,18 @@ def test_few_slices_give_no_evidence():
     assert measure_contrast([thin], RULES).sentences == ()
 
 
+def test_volume_smaller_than_a_cell_gives_no_evidence():
+    grid = VolumeGeometry.from_axes(
+        origin_lps_mm=(0, 0, 0),
+        axes=SAGITTAL,
+        spacing_mm=(0.02, 0.02, 0.02),
+        shape=(18, 40, 40),
+    )
+    tiny = Volume(geometry=grid, voxels=np.ones(grid.shape, np.float32))
+
+    assert measure_contrast([tiny], RULES).sentences == ()
+
+
 def test_constant_and_empty_images_do_not_fail():
     grid = patient(SIGNALS["T2"]).geometry
     for value in (0.0, 7.0):

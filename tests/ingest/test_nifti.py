@@ -255,3 +255,48 @@ def test_nifti_in_an_archive_is_found(tmp_path, settings, privacy):
     study = load(tmp_path / "a.zip", settings, privacy)
 
     assert study.source == "a.zip/in/T2.nii.gz"
+
+
+@pytest.mark.parametrize(
+    ("start", "values", "message"),
+    [
+        (280, np.full(12, np.nan, "<f4"), "values that are no numbers"),
+        (292, np.full(1, np.nan, "<f4"), "values that are no numbers"),
+        (280, np.zeros(12, "<f4"), "affine that is not invertible"),
+        (42, np.zeros(1, "<i2"), "not a three-dimensional gray-scale volume"),
+    ],
+    ids=["nan-affine", "nan-offset", "zero-affine", "empty"],
+)
+def test_impossible_header_is_one_sentence(tmp_path, settings, start, values, message):
+    path = tmp_path / "a.nii"
+    write(path)
+    content = bytearray(path.read_bytes())
+    content[252:254] = bytes(2)  # no qform
+    content[start : start + values.nbytes] = values.tobytes()
+
+    with pytest.raises(IngestError, match=message):
+        decode_nifti(bytes(content), settings.nifti)
+
+
+def test_affine_whose_axes_fall_together_is_one_sentence(tmp_path, settings):
+    matrix = affine((4.4, 0.5, 0.8))
+    matrix[:3, 1] = (4.4, 0.05, 0.0)
+    write(tmp_path / "a.nii", matrix=matrix)
+
+    with pytest.raises(IngestError, match="axes are not at right angles"):
+        decode_nifti((tmp_path / "a.nii").read_bytes(), settings.nifti)
+
+
+def test_gzip_of_several_members_is_read_but_never_beyond_the_limit(settings):
+    content = b"".join(gzip.compress(bytes(400_000)) for _ in range(5))
+    small = settings.nifti.model_copy(update={"max_unpacked_mb": 1.0})
+
+    with pytest.raises(IngestError, match="unpacks to more than 1 MB and is refused"):
+        decode_nifti(content, small)
+
+
+def test_endless_sidecar_counts_as_absent(tmp_path, settings):
+    write(tmp_path / "a.nii.gz")
+    (tmp_path / "a.json").write_text("[" * 100_000)
+
+    assert len(scan_inputs([tmp_path], settings).studies) == 1

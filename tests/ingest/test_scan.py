@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from pydicom import config
@@ -129,11 +130,42 @@ def test_truth_folder_is_skipped_only_with_truth_json(tmp_path, settings):
 
 def test_earlier_results_are_not_inputs(tmp_path, settings):
     write_series(tmp_path / "in", PIXELS, study="a")
-    write_series(tmp_path / "out" / "x", PIXELS, study="b")
-    for name in ("run.json", "joints.csv"):
+    write_series(tmp_path / "out" / "studies" / "x", PIXELS, study="b")
+    write_series(tmp_path / "out" / "mine", PIXELS, study="c")
+    for name in ("run.json", "joints.csv", "facetgrade.log"):
         (tmp_path / "out" / name).touch()
 
-    assert sources(tmp_path, settings=settings) == ["in"]
+    assert sources(tmp_path, settings=settings) == ["in", "out/mine"]
+    assert scan_inputs([tmp_path], settings).problems == ()
+
+
+def test_files_that_nobody_could_read_are_told_apart_from_clutter(tmp_path, settings):
+    write_series(tmp_path / "a", PIXELS, study="a")
+    for name in ("a/empty.dcm", "b/1.dcm", "b/2.dcm", "c/1.dcm"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "notes.txt").write_text("x")
+
+    scan = scan_inputs([tmp_path], settings)
+
+    # a/empty.dcm belongs to a study that was found; notes.txt is no image
+    assert [place.source for place in scan.unread] == ["b", "c/1.dcm"]
+    assert scan.unread[0].sentence.endswith("interrupted (and 1 more files)")
+    assert len(scan.problems) == 5
+
+
+def test_very_deep_folders_are_walked(tmp_path, settings, monkeypatch):
+    write_series(tmp_path / "z", PIXELS)
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1100):
+        Path("d").mkdir()
+        os.chdir("d")
+    try:
+        assert sources(tmp_path, settings=settings) == ["z"]
+    finally:
+        for _ in range(1100):
+            os.chdir("..")
+            Path("d").rmdir()
 
 
 def test_derivatives_of_a_bids_tree_are_skipped(tmp_path, settings):
@@ -217,7 +249,7 @@ def test_folder_without_images_is_one_sentence(tmp_path, settings):
     with pytest.raises(IngestError, match=r"a\.txt is not DICOM"):
         find_studies(tmp_path, settings=settings)
     (tmp_path / "a.txt").unlink()
-    with pytest.raises(IngestError, match="hold no image"):
+    with pytest.raises(IngestError, match="no image; a report, or cut off"):
         find_studies(tmp_path, settings=settings)
 
 
@@ -243,3 +275,15 @@ def write_dicomdir(folder, names, extra=None):
         records.append(record)
     directory.DirectoryRecordSequence = DicomSequence(records)
     return save(directory, folder / "DICOMDIR")
+
+
+def test_images_cut_off_in_their_header_are_named_beside_a_study(tmp_path, settings):
+    write_series(tmp_path / "a", PIXELS, study="a")
+    for path in write_series(tmp_path / "b", PIXELS, study="b"):
+        path.write_bytes(path.read_bytes()[:600])
+
+    scan = scan_inputs([tmp_path], settings)
+
+    assert [files.source for files in scan.studies] == ["a"]
+    sentence = "slice000.dcm and 4 other DICOM files: no image; a report, or cut off"
+    assert [place.sentence for place in scan.unread] == [sentence]
