@@ -133,6 +133,22 @@ def ras_affine(geometry: VolumeGeometry) -> NDArray[np.float64]:
     return affine
 
 
+def lps_geometry(
+    affine: NDArray[np.float64], shape: tuple[int, int, int]
+) -> VolumeGeometry:
+    """Return the grid of a NIfTI file, the inverse of `ras_affine`.
+
+    Parameters
+    ----------
+    affine : (4, 4) float64 ndarray
+        Maps (column, row, slice) to RAS mm.
+    shape : tuple of int
+        Number of voxels along (slice, row, column).
+    """
+    index_to_lps = np.linalg.inv(_LPS_TO_RAS) @ affine @ np.linalg.inv(_INDEX_TO_XYZ)
+    return VolumeGeometry(shape=shape, index_to_lps=index_to_lps)
+
+
 def structure_map(
     geometry: VolumeGeometry, outcomes: Sequence[Outcome]
 ) -> LabelMap | None:
