@@ -13,12 +13,12 @@ from typing import Any
 
 from facetgrade.anatomy import FacetJoint
 from facetgrade.config import PipelineConfig, config_values, read_config, read_settings
-from facetgrade.errors import FacetGradeError
+from facetgrade.errors import IngestError
 from facetgrade.evaluate.benchmark_page import benchmark_page
 from facetgrade.evaluate.compare import Examination, compare_study, failed_study
-from facetgrade.evaluate.grading import grade_folder
 from facetgrade.evaluate.held_out import HeldOutPatient, draw_patients
 from facetgrade.evaluate.provenance import made_by, made_text
+from facetgrade.evaluate.reading import read_folder
 from facetgrade.evaluate.results import benchmark_result
 from facetgrade.evaluate.rows import ComparedJoint, row_from_json, row_to_json
 from facetgrade.evaluate.settings import EvaluateSettings
@@ -31,7 +31,7 @@ from facetgrade.evaluate.studies import (
 from facetgrade.evaluate.summary import Section
 from facetgrade.evaluate.truth import read_truth
 from facetgrade.inference import Models, choose_device, load_models, model_hashes
-from facetgrade.pipeline import Request
+from facetgrade.pipeline import Request, grade_study
 from facetgrade.report.atomic import write_json, write_text
 
 log = logging.getLogger(__name__)
@@ -222,8 +222,9 @@ def _compare(
     )
     definitions = run.settings.definitions
     try:
-        report = grade_folder(folder / "dicom", models, run.pipeline, run.request)
-    except FacetGradeError as error:
+        study = read_folder(folder / "dicom", run.pipeline.ingest)
+        report = grade_study(study, models, run.pipeline, request=run.request)
+    except IngestError as error:
         log.warning("%s: %s", examination.study, error)
         return failed_study(run.joints, truth, examination, definitions)
     return compare_study(report.outcomes, truth, examination, definitions)

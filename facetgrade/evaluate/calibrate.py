@@ -18,11 +18,11 @@ from facetgrade.config import (
     read_settings,
     shipped_path,
 )
-from facetgrade.errors import ConfigError, FacetGradeError
+from facetgrade.errors import ConfigError, IngestError
 from facetgrade.evaluate.calibration_page import calibration_page
 from facetgrade.evaluate.compare import Examination, compare_study, failed_study
-from facetgrade.evaluate.fitting import FittedSettings, Rules, fit_settings
-from facetgrade.evaluate.grading import grade_folder
+from facetgrade.evaluate.cutting import without_sacrum
+from facetgrade.evaluate.fitting import FittedSettings, fit_settings
 from facetgrade.evaluate.held_out import HeldOutPatient, draw_patients
 from facetgrade.evaluate.judging import calibration_result
 from facetgrade.evaluate.observations import (
@@ -34,6 +34,7 @@ from facetgrade.evaluate.observations import (
     true_lowest_name,
 )
 from facetgrade.evaluate.provenance import made_by, made_text
+from facetgrade.evaluate.reading import read_folder
 from facetgrade.evaluate.settings import CalibrateSettings
 from facetgrade.evaluate.studies import (
     Progress,
@@ -48,7 +49,8 @@ from facetgrade.findings import Localization
 from facetgrade.grade.confidence import replace_confidence
 from facetgrade.grade.settings import Margin, MarginSettings
 from facetgrade.inference import Models, choose_device, load_models, model_hashes
-from facetgrade.pipeline import Request
+from facetgrade.localize import locate_joints
+from facetgrade.pipeline import Request, grade_study
 from facetgrade.report.atomic import write_json, write_text
 
 log = logging.getLogger(__name__)
@@ -147,12 +149,11 @@ def run_calibration(
     patients = draw_patients(settings.studies)
     _observe_missing(run, patients, device, progress or _silent)
     observed = [study for patient in patients for study in _read(run, patient) or ()]
-    rules = Rules(grade=shipped.grade, min_sacrum_vote=shipped.localize.min_sacrum_vote)
     try:
-        fitted = fit_settings(observed, settings, rules)
+        fitted = fit_settings(observed, settings, shipped.grade)
     except ValueError as error:
         raise ConfigError(f"{config_path.name}: too few studies ({error})") from error
-    result = calibration_result(observed, fitted, settings, rules)
+    result = calibration_result(observed, fitted, settings, shipped.grade)
     _write_result(run, config_path, result, observed)
     return fitted
 
@@ -219,8 +220,9 @@ def write_fitted(fitted: FittedSettings, *, config_name: str) -> tuple[Path, Pat
         text = set_value(text, "acceptance", key, getattr(fitted, key), source)
     write_text(grade, text)
     text = pipeline.read_text(encoding="utf-8")
-    for key in ("min_numbering_probability", "vote_temperature"):
-        text = set_value(text, "localize", key, getattr(fitted, key), source)
+    for key in ("min_numbering_probability", "min_sacrum_vote", "vote_temperature"):
+        value = getattr(fitted.numbering, key)
+        text = set_value(text, "localize", key, value, source)
     write_text(pipeline, text)
     return grade, pipeline
 
@@ -296,14 +298,19 @@ def _observe(
     )
     definitions = run.settings.definitions
     try:
-        report = grade_folder(folder / "dicom", models, run.pipeline, run.request)
-    except FacetGradeError as error:
+        study = read_folder(folder / "dicom", run.pipeline.ingest)
+        report = grade_study(study, models, run.pipeline, request=run.request)
+        cut = locate_joints(
+            without_sacrum(study, truth.bodies), models.localizer, run.pipeline.localize
+        )
+    except IngestError as error:
         log.warning("%s: %s", name, error)
         rows = failed_study(run.request.joints, truth, examination, definitions)
         return ObservedStudy(
             name=name,
             patient=patient.name,
             numbering=None,
+            cut=None,
             joints=tuple(observe_joint(row, None) for row in rows),
         )
     outcomes = [o for o in report.outcomes if o.joint in truth.joints]
@@ -312,6 +319,7 @@ def _observe(
         name=name,
         patient=patient.name,
         numbering=_numbering(report.localization, truth),
+        cut=_numbering(cut, truth),
         joints=tuple(
             observe_joint(row, outcome)
             for row, outcome in zip(rows, outcomes, strict=True)

@@ -24,6 +24,7 @@ NUMBERING_NAMES = {
     "right": "numbering right",
     "decided": "declared decided",
     "right_of_decided": "right, of the decided",
+    "decided_cut": "decided with images cut above the sacrum",
     "log_loss": "log loss of the true numbering",
 }
 TYPICALITY_NAMES = {

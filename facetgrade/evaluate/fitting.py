@@ -11,6 +11,7 @@ from facetgrade.evaluate.agreement import UNGRADABLE
 from facetgrade.evaluate.numbering import (
     best_probabilities,
     choose_minimum,
+    choose_sacrum_vote,
     fit_temperature,
 )
 from facetgrade.evaluate.observations import (
@@ -29,12 +30,37 @@ from facetgrade.grade.settings import ConfidenceSettings, GradeSettings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class NumberingSettings:
+    """Names of the keys are those of the section ``[localize]``.
+
+    Attributes
+    ----------
+    vote_temperature : float
+        Of the votes for a numbering.
+    min_numbering_probability, min_sacrum_vote : float
+        Below either the numbering is not decided.
+    """
+
+    vote_temperature: float
+    min_numbering_probability: float
+    min_sacrum_vote: float
+
+    def decides(self, one: ObservedNumbering) -> bool:
+        """Tell whether a numbering counts as decided."""
+        probability = best_probabilities([one], self.vote_temperature)[0]
+        return bool(
+            one.sacrum_vote >= self.min_sacrum_vote
+            and probability >= self.min_numbering_probability
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FittedSettings:
     """What calibration puts into the settings of the pipeline.
 
     Attributes
     ----------
-    vote_temperature, min_numbering_probability : float
+    numbering : NumberingSettings
         Of ``[localize]``.
     minimum_typicality, flagged_typicality : float
         Of ``[acceptance]``.
@@ -44,32 +70,15 @@ class FittedSettings:
         How many it was fitted to.
     """
 
-    vote_temperature: float
-    min_numbering_probability: float
+    numbering: NumberingSettings
     minimum_typicality: float
     flagged_typicality: float
     confidence: ConfidenceSettings
     studies: int
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class Rules:
-    """What is given and not fitted.
-
-    Attributes
-    ----------
-    grade : GradeSettings
-        Rules that turn extents into grades.
-    min_sacrum_vote : float
-        Vote for the sacrum below which no numbering is decided.
-    """
-
-    grade: GradeSettings
-    min_sacrum_vote: float
-
-
 def fit_settings(
-    studies: Sequence[ObservedStudy], settings: CalibrateSettings, rules: Rules
+    studies: Sequence[ObservedStudy], settings: CalibrateSettings, rules: GradeSettings
 ) -> FittedSettings:
     """Fit numbering, typicality, margins and confidence, in this order.
 
@@ -81,7 +90,6 @@ def fit_settings(
     ValueError
         If there are no joints with a grade, or fewer than 5 patients.
     """
-    temperature, minimum = fit_numbering(studies, settings, rules)
     graded = [joint for study in studies for joint in study.joints if joint.extents]
     if not graded:
         raise ValueError("studies must hold graded joints, got none")
@@ -92,8 +100,7 @@ def fit_settings(
     lowest = minimum_typicality(typicality, right, exact, chance=choices.chance)
     usual = typicality[right] if right.any() else typicality
     start = FittedSettings(
-        vote_temperature=temperature,
-        min_numbering_probability=minimum,
+        numbering=fit_numbering(studies, settings),
         minimum_typicality=lowest,
         flagged_typicality=max(
             lowest, flagged_typicality(usual, choices.flagged_joints)
@@ -101,22 +108,22 @@ def fit_settings(
         confidence=settings.start.confidence,
         studies=len(studies),
     )
-    joints = accepted_joints(studies, start, rules)
+    joints = accepted_joints(studies, start)
     return replace(
         start, confidence=fit_joint_confidence(joints, start.confidence, rules)
     )
 
 
 def accepted_joints(
-    studies: Sequence[ObservedStudy], fitted: FittedSettings, rules: Rules
+    studies: Sequence[ObservedStudy], fitted: FittedSettings
 ) -> list[ObservedJoint]:
     """Return the joints that get a grade and have a true one."""
-    decided = [is_decided(study.numbering, fitted, rules) for study in studies]
     return [
         joint
-        for study, sure in zip(studies, decided, strict=True)
+        for study in studies
         for joint in study.joints
-        if sure
+        if study.numbering
+        and fitted.numbering.decides(study.numbering)
         and joint.extents is not None
         and joint.typicality >= fitted.minimum_typicality
         and joint.row.truth_grade != UNGRADABLE
@@ -124,33 +131,33 @@ def accepted_joints(
 
 
 def fit_numbering(
-    studies: Sequence[ObservedStudy], settings: CalibrateSettings, rules: Rules
-) -> tuple[float, float]:
-    """Fit the temperature, then the least probability that is decided."""
+    studies: Sequence[ObservedStudy], settings: CalibrateSettings
+) -> NumberingSettings:
+    """Fit the temperature, the vote for the sacrum, then the least probability."""
+    choices = settings.choices
     found = [study.numbering for study in studies if study.numbering]
     temperature = fit_temperature(found, settings.start.vote_temperature)
-    seen = [one for one in found if one.sacrum_vote >= rules.min_sacrum_vote]
+    sacrum_vote = choose_sacrum_vote(
+        np.array([one.sacrum_vote for one in found], np.float64),
+        np.array([study.cut.sacrum_vote for study in studies if study.cut], np.float64),
+        claimed=choices.claimed_without_sacrum,
+    )
+    seen = [one for one in found if one.sacrum_vote >= sacrum_vote]
     minimum = choose_minimum(
         best_probabilities(seen, temperature),
         np.array([one.right for one in seen], bool),
-        right_share=settings.choices.right_numberings,
-        lowest=settings.choices.least_numbering_probability,
+        right_share=choices.right_numberings,
+        lowest=choices.least_numbering_probability,
     )
-    return temperature, minimum
-
-
-def is_decided(
-    numbering: ObservedNumbering | None, fitted: FittedSettings, rules: Rules
-) -> bool:
-    """Tell whether a numbering counts as decided."""
-    if numbering is None or numbering.sacrum_vote < rules.min_sacrum_vote:
-        return False
-    probability = best_probabilities([numbering], fitted.vote_temperature)[0]
-    return bool(probability >= fitted.min_numbering_probability)
+    return NumberingSettings(
+        vote_temperature=temperature,
+        min_numbering_probability=minimum,
+        min_sacrum_vote=sacrum_vote,
+    )
 
 
 def fit_joint_confidence(
-    joints: Sequence[ObservedJoint], start: ConfidenceSettings, rules: Rules
+    joints: Sequence[ObservedJoint], start: ConfidenceSettings, rules: GradeSettings
 ) -> ConfidenceSettings:
     """Fit margins, decisions and prediction set."""
     settings = with_confidence(rules, start)
@@ -172,6 +179,8 @@ def fit_joint_confidence(
     return fitted.model_copy(update={"margins": margins})
 
 
-def with_confidence(rules: Rules, confidence: ConfidenceSettings) -> GradeSettings:
+def with_confidence(
+    rules: GradeSettings, confidence: ConfidenceSettings
+) -> GradeSettings:
     """Return the grade settings with another confidence section."""
-    return rules.grade.model_copy(update={"confidence": confidence})
+    return rules.model_copy(update={"confidence": confidence})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TypeVar
 
 import numpy as np
@@ -12,20 +13,23 @@ from numpy.typing import NDArray
 from facetgrade.evaluate.agreement import UNGRADABLE
 from facetgrade.evaluate.fitting import (
     FittedSettings,
-    Rules,
+    NumberingSettings,
     accepted_joints,
     fit_joint_confidence,
     fit_numbering,
-    is_decided,
     with_confidence,
 )
 from facetgrade.evaluate.numbering import best_probabilities, true_probabilities
-from facetgrade.evaluate.observations import ObservedJoint, ObservedStudy
+from facetgrade.evaluate.observations import (
+    ObservedJoint,
+    ObservedNumbering,
+    ObservedStudy,
+)
 from facetgrade.evaluate.settings import CalibrateSettings
 from facetgrade.evaluate.summary import Section, calibration_section, json_number
 from facetgrade.grade.confidence import Probabilities, grade_probabilities, grade_set
 from facetgrade.grade.margins import interval_coverage, widen_intervals
-from facetgrade.grade.settings import ConfidenceSettings
+from facetgrade.grade.settings import ConfidenceSettings, GradeSettings
 
 FOLDS = 5
 # Fewer patients are too few to fit on what remains.
@@ -37,7 +41,7 @@ def calibration_result(
     studies: Sequence[ObservedStudy],
     fitted: FittedSettings,
     settings: CalibrateSettings,
-    rules: Rules,
+    rules: GradeSettings,
 ) -> Section:
     """Say how well settings are calibrated: at the start, fitted, and held out.
 
@@ -49,7 +53,7 @@ def calibration_result(
     dict
         counts, fitted, numbering, typicality, confidence, intervals.
     """
-    joints = accepted_joints(studies, fitted, rules)
+    joints = accepted_joints(studies, fitted)
     every = [joint for study in studies for joint in study.joints]
     patients = {study.patient for study in studies}
     return {
@@ -61,7 +65,7 @@ def calibration_result(
             "accepted": len(joints),
         },
         "fitted": fitted_json(fitted),
-        "numbering": _numbering_section(studies, fitted, settings, rules),
+        "numbering": _numbering_section(studies, fitted, settings),
         "typicality": _typicality_section(every, fitted),
         **_confidence_sections(joints, fitted, settings, rules),
     }
@@ -70,8 +74,7 @@ def calibration_result(
 def fitted_json(fitted: FittedSettings) -> Section:
     """Return the fitted settings as JSON values."""
     return {
-        "vote_temperature": fitted.vote_temperature,
-        "min_numbering_probability": fitted.min_numbering_probability,
+        **asdict(fitted.numbering),
         "minimum_typicality": fitted.minimum_typicality,
         "flagged_typicality": fitted.flagged_typicality,
         "confidence": fitted.confidence.model_dump(mode="json"),
@@ -82,34 +85,26 @@ def _numbering_section(
     studies: Sequence[ObservedStudy],
     fitted: FittedSettings,
     settings: CalibrateSettings,
-    rules: Rules,
 ) -> Section:
     """Compare numberings before and after the fit, and held out."""
     found = [study for study in studies if study.numbering]
-
-    def held_out(rest: Sequence[ObservedStudy]) -> tuple[float, float]:
-        return fit_numbering(rest, settings, rules)
-
-    whole = fitted.vote_temperature, fitted.min_numbering_probability
-    start = settings.start.vote_temperature, settings.start.min_numbering_probability
-    ways: dict[str, Callable[[Sequence[ObservedStudy]], tuple[float, float]]] = {
+    start = NumberingSettings(
+        vote_temperature=settings.start.vote_temperature,
+        min_numbering_probability=settings.start.min_numbering_probability,
+        min_sacrum_vote=settings.start.min_sacrum_vote,
+    )
+    ways: dict[str, Callable[[Sequence[ObservedStudy]], NumberingSettings]] = {
         "start": lambda _: start,
-        "fitted": lambda _: whole,
+        "fitted": lambda _: fitted.numbering,
     }
     if len({study.patient for study in found}) >= FEWEST_HELD_OUT:
-        ways["held_out"] = held_out
+        ways["held_out"] = lambda rest: fit_numbering(rest, settings)
     section: Section = {
-        name: _numbering_figures(found, way, rules) for name, way in ways.items()
+        name: _numbering_figures(found, way) for name, way in ways.items()
     }
     section["not_found"] = len(studies) - len(found)
     section["wrong"] = [
-        {
-            "study": study.name,
-            "probability": json_number(
-                best_probabilities([study.numbering], fitted.vote_temperature)[0]
-            ),
-            "decided": is_decided(study.numbering, fitted, rules),
-        }
+        _wrong_numbering(study.name, study.numbering, fitted.numbering)
         for study in found
         if study.numbering and not study.numbering.right
     ]
@@ -118,28 +113,39 @@ def _numbering_section(
 
 def _numbering_figures(
     studies: Sequence[ObservedStudy],
-    fit: Callable[[Sequence[ObservedStudy]], tuple[float, float]],
-    rules: Rules,
+    fit: Callable[[Sequence[ObservedStudy]], NumberingSettings],
 ) -> Section:
     """Judge each fold of patients by settings that the others gave."""
     losses: list[float] = []
-    decided, right_decided, right = 0, 0, 0
+    counts = dict.fromkeys(("right", "decided", "right_of_decided", "decided_cut"), 0)
     for rest, fold in _folds(studies, lambda study: study.patient):
-        temperature, minimum = fit(rest)
+        chosen = fit(rest)
         numberings = [study.numbering for study in fold if study.numbering]
-        losses += (-np.log(true_probabilities(numberings, temperature))).tolist()
-        sure = best_probabilities(numberings, temperature) >= minimum
-        for one, is_sure in zip(numberings, sure.tolist(), strict=True):
-            is_sure &= one.sacrum_vote >= rules.min_sacrum_vote
-            decided += is_sure
-            right_decided += is_sure and one.right
-            right += one.right
+        likelihood = true_probabilities(numberings, chosen.vote_temperature)
+        losses += (-np.log(likelihood)).tolist()
+        for one in numberings:
+            decided = chosen.decides(one)
+            counts["right"] += one.right
+            counts["decided"] += decided
+            counts["right_of_decided"] += decided and one.right
+        cut = [study.cut for study in fold if study.cut]
+        counts["decided_cut"] += sum(chosen.decides(one) for one in cut)
     return {
         "log_loss": json_number(float(np.mean(losses)) if losses else math.nan),
         "studies": len(studies),
-        "right": right,
-        "decided": decided,
-        "right_of_decided": right_decided,
+        **counts,
+    }
+
+
+def _wrong_numbering(
+    name: str, numbering: ObservedNumbering, fitted: NumberingSettings
+) -> Section:
+    """Describe a study whose levels are wrong."""
+    probability = best_probabilities([numbering], fitted.vote_temperature)[0]
+    return {
+        "study": name,
+        "probability": json_number(probability),
+        "decided": fitted.decides(numbering),
     }
 
 
@@ -179,7 +185,7 @@ def _confidence_sections(
     joints: Sequence[ObservedJoint],
     fitted: FittedSettings,
     settings: CalibrateSettings,
-    rules: Rules,
+    rules: GradeSettings,
 ) -> Section:
     """Judge probabilities, sets and intervals of the accepted joints."""
     start = settings.start.confidence
@@ -203,7 +209,7 @@ def _confidence_sections(
 def _probability_section(
     judged: Sequence[tuple[ObservedJoint, ConfidenceSettings]],
     settings: CalibrateSettings,
-    rules: Rules,
+    rules: GradeSettings,
 ) -> Section:
     """Summarize grade probabilities and sets, each joint by its own settings."""
     probabilities: list[Probabilities] = []

@@ -106,6 +106,30 @@ def choose_minimum(
     return float(max((ranked[decided] + below) / 2.0, lowest))
 
 
+def choose_sacrum_vote(
+    in_view: NDArray[np.float64], cut: NDArray[np.float64], *, claimed: float
+) -> float:
+    """Find the vote that tells a sacrum in view from none.
+
+    Parameters
+    ----------
+    in_view : (N,) float64 ndarray
+        Votes of studies that show the sacrum.
+    cut : (M,) float64 ndarray
+        Votes of studies that do not.
+    claimed : float
+        Share of the latter that may reach the vote.
+
+    Returns
+    -------
+    float
+        Halfway between the votes of both kinds that are nearest to the limit.
+    """
+    limit = float(np.quantile(cut, 1.0 - claimed, method="higher")) if cut.size else 0.0
+    above = in_view[in_view > limit]
+    return (limit + float(above.min() if above.size else 1.0)) / 2.0
+
+
 def _shares(one: ObservedNumbering, temperature: float) -> NDArray[np.float64]:
     """Turn the votes of one study into probabilities."""
     totals = np.array(list(one.totals.values()), np.float64)

@@ -80,6 +80,8 @@ class ObservedStudy:
         Of the study and of the cluster it belongs to.
     numbering : ObservedNumbering or None
         None if no spine was found.
+    cut : ObservedNumbering or None
+        The same with the images cut above the sacrum: nothing may be decided.
     joints : tuple of ObservedJoint
         All requested joints.
     """
@@ -87,6 +89,7 @@ class ObservedStudy:
     name: str
     patient: str
     numbering: ObservedNumbering | None
+    cut: ObservedNumbering | None
     joints: tuple[ObservedJoint, ...]
 
 
@@ -138,6 +141,7 @@ def study_to_json(study: ObservedStudy) -> dict[str, Any]:
         "name": study.name,
         "patient": study.patient,
         "numbering": asdict(study.numbering) if study.numbering else None,
+        "cut": asdict(study.cut) if study.cut else None,
         "joints": [
             {
                 "row": row_to_json(joint.row),
@@ -151,11 +155,12 @@ def study_to_json(study: ObservedStudy) -> dict[str, Any]:
 
 def study_from_json(values: Mapping[str, Any]) -> ObservedStudy:
     """Read what `study_to_json` wrote."""
-    numbering = values["numbering"]
+    numbering, cut = values["numbering"], values["cut"]
     return ObservedStudy(
         name=values["name"],
         patient=values["patient"],
         numbering=ObservedNumbering(**numbering) if numbering else None,
+        cut=ObservedNumbering(**cut) if cut else None,
         joints=tuple(
             ObservedJoint(
                 row=row_from_json(joint["row"]),

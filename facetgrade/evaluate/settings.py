@@ -143,7 +143,7 @@ class StartSettings(_Section):
 
     Attributes
     ----------
-    vote_temperature, min_numbering_probability : float
+    vote_temperature, min_numbering_probability, min_sacrum_vote : float
         As in the section ``[localize]`` of pipeline.toml.
     confidence : ConfidenceSettings
         As in grade.toml, with the stated coverage.
@@ -151,6 +151,7 @@ class StartSettings(_Section):
 
     vote_temperature: Annotated[float, Field(gt=0.0)]
     min_numbering_probability: Annotated[float, Field(ge=0.0, le=1.0)]
+    min_sacrum_vote: Annotated[float, Field(ge=0.0, le=1.0)]
     confidence: ConfidenceSettings
 
 
@@ -163,6 +164,8 @@ class ChoiceSettings(_Section):
         Share of the decided numberings that must be right.
     least_numbering_probability : float
         No smaller probability is ever decided.
+    claimed_without_sacrum : float
+        Share of the studies cut above the sacrum that may count as showing it.
     flagged_joints : float
         Share of the joints located right that is flagged as unlike training.
     chance : float
@@ -171,6 +174,7 @@ class ChoiceSettings(_Section):
 
     right_numberings: Annotated[float, Field(gt=0.0, le=1.0)]
     least_numbering_probability: Annotated[float, Field(ge=0.0, le=1.0)]
+    claimed_without_sacrum: Annotated[float, Field(ge=0.0, le=1.0)]
     flagged_joints: Annotated[float, Field(ge=0.0, le=1.0)]
     chance: Annotated[float, Field(ge=0.0, le=1.0)]
 

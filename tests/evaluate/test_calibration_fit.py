@@ -7,7 +7,7 @@ import pytest
 from facetgrade.config import read_config, read_settings, shipped_path
 from facetgrade.errors import ConfigError
 from facetgrade.evaluate.calibration_page import calibration_page
-from facetgrade.evaluate.fitting import Rules, accepted_joints, fit_settings
+from facetgrade.evaluate.fitting import accepted_joints, fit_settings
 from facetgrade.evaluate.held_out import draw_patients
 from facetgrade.evaluate.judging import calibration_result
 from facetgrade.evaluate.observations import (
@@ -29,7 +29,7 @@ QUICK = SHIPPED.model_copy(
     update={"intervals": SHIPPED.intervals.model_copy(update={"resamples": 20})}
 )
 PIPELINE = read_config()
-RULES = Rules(grade=PIPELINE.grade, min_sacrum_vote=0.35)
+RULES = PIPELINE.grade
 
 
 def observed_joint(rng, patient, number):
@@ -66,6 +66,9 @@ def observed_studies(count, *, seed=1, wrong=()):
                 totals={"S1": 10.0 if n in wrong else 30.0, "L5": 0.0},
                 sacrum_vote=0.9,
                 true_lowest="L5" if n in wrong else "S1",
+            ),
+            cut=ObservedNumbering(
+                totals={"S1": 9.0, "L5": 0.0}, sacrum_vote=0.1, true_lowest="L5"
             ),
             joints=tuple(observed_joint(rng, f"p{n:02d}", k) for k in range(2)),
         )
@@ -131,10 +134,12 @@ def test_a_wrong_numbering_is_not_decided():
 
     figures = result["numbering"]["fitted"]
     assert (figures["right"], figures["decided"]) == (19, 19)
-    assert figures["right_of_decided"] == 19
+    assert (figures["right_of_decided"], figures["decided_cut"]) == (19, 0)
+    # halfway between 0.1 without and 0.9 with the sacrum
+    assert fitted.numbering.min_sacrum_vote == pytest.approx(0.5)
     assert result["numbering"]["wrong"][0]["study"] == "p03_1"
     assert "p03" not in {
-        found.row.patient for found in accepted_joints(studies, fitted, RULES)
+        found.row.patient for found in accepted_joints(studies, fitted)
     }
 
 

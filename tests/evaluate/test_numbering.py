@@ -4,6 +4,7 @@ import pytest
 from facetgrade.evaluate.numbering import (
     best_probabilities,
     choose_minimum,
+    choose_sacrum_vote,
     fit_temperature,
     true_probabilities,
 )
@@ -88,3 +89,12 @@ def test_nothing_is_decided_where_the_surest_numbering_is_wrong():
         np.array([0.9, 0.8]), np.array([False, True]), right_share=0.98, lowest=0.5
     )
     assert minimum == 1.0
+
+
+def test_the_sacrum_vote_lies_between_studies_with_and_without_a_sacrum():
+    in_view = np.array([0.9, 0.5, 0.3, 0.05])
+    cut = np.array([0.0, 0.02, 0.1])
+    # 2 % of three may not exceed it: above 0.1, below 0.3
+    assert choose_sacrum_vote(in_view, cut, claimed=0.02) == pytest.approx(0.2)
+    # a third may: above 0.02, below 0.05
+    assert choose_sacrum_vote(in_view, cut, claimed=0.5) == pytest.approx(0.035)

@@ -40,6 +40,7 @@ def test_what_is_missing_is_named(section, key, words):
         ("grade", "acceptance", "minimum_typicality"),
         ("grade", "acceptance", "flagged_typicality"),
         ("pipeline", "localize", "vote_temperature"),
+        ("pipeline", "localize", "min_sacrum_vote"),
         ("pipeline", "localize", "min_numbering_probability"),
     ],
 )
