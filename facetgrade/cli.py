@@ -249,12 +249,13 @@ def evaluate(
         typer.echo(f"agreement: {out / 'agreement.html'}")
         return
     from facetgrade.evaluate.benchmark import run_benchmark, simulate_benchmark
+    from facetgrade.evaluate.benchmark_page import headline_table
 
     if simulate_only:
         place = simulated or out / "studies"
         simulate_benchmark(config, place, studies, workers, _print_progress)
         return
-    run_benchmark(
+    result = run_benchmark(
         config,
         out,
         studies=studies,
@@ -263,6 +264,8 @@ def evaluate(
         simulated=simulated,
         progress=_print_progress,
     )
+    for label, reached, target, verdict in headline_table(result).rows:
+        typer.echo(f"{label:<46}{reached:<24}{target:<15}{verdict}")
     typer.echo(f"benchmark: {out / 'benchmark.html'}")
 
 

@@ -156,7 +156,8 @@ def agreement_statistics(truth: ArrayLike, predicted: ArrayLike) -> dict[str, fl
 
     A joint without a true grade is left out. `exact` and `within_one` count an
     ungradable prediction as wrong. Kappa and AC2 have no place for a missing grade:
-    they are over the graded joints, and `graded_share` says how many those are.
+    they are over the graded joints, and `graded_share` says how many those are;
+    `kappa_quadratic_missing` takes a missing grade for the one farthest from the truth.
 
     Parameters
     ----------
@@ -167,11 +168,15 @@ def agreement_statistics(truth: ArrayLike, predicted: ArrayLike) -> dict[str, fl
     -------
     dict of str to float
         exact, within_one, exact_graded, within_one_graded, kappa_linear,
-        kappa_quadratic, ac2_ordinal, graded_share; NaN where undefined.
+        kappa_quadratic, kappa_quadratic_missing, ac2_ordinal, graded_share; NaN
+        where undefined.
     """
     true_grades, grades = np.asarray(truth, np.int64), np.asarray(predicted, np.int64)
     gradable = true_grades >= 0
     confusion = confusion_matrix(true_grades[gradable], grades[gradable])
+    actual, found = true_grades[gradable], grades[gradable]
+    farthest = np.where(actual >= GRADES // 2, 0, GRADES - 1)
+    filled = confusion_matrix(actual, np.where(found >= 0, found, farthest))
     joints = int(gradable.sum())
     graded_share = confusion.sum() / joints if joints else float("nan")
     exact = observed_agreement(confusion, identity_weights())
@@ -184,6 +189,7 @@ def agreement_statistics(truth: ArrayLike, predicted: ArrayLike) -> dict[str, fl
         "within_one_graded": near,
         "kappa_linear": weighted_kappa(confusion, linear_weights()),
         "kappa_quadratic": weighted_kappa(confusion, quadratic_weights()),
+        "kappa_quadratic_missing": weighted_kappa(filled, quadratic_weights()),
         "ac2_ordinal": gwet_ac2(confusion, ordinal_weights()),
         "graded_share": float(graded_share),
     }

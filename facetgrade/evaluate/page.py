@@ -15,6 +15,7 @@ AGREEMENT_NAMES = {
     "exact": "exact agreement",
     "within_one": "within one grade",
     "kappa_quadratic": "kappa, quadratic weights",
+    "kappa_quadratic_missing": "the same, no grade taken for the farthest one",
     "kappa_linear": "kappa, linear weights",
     "ac2_ordinal": "Gwet AC2, ordinal weights",
     "graded_share": "share graded",
@@ -253,7 +254,8 @@ def _between_block(sections: Sequence[Section]) -> list[Block]:
         return []
     groups = {f"{s['first']} and {s['second']}": s["agreement"] for s in sections}
     text = "What one reader's grades say about another's: the yardstick for the above."
-    names = {name: AGREEMENT_NAMES[name] for name in list(AGREEMENT_NAMES)[:5]}
+    between = ("exact", "within_one", "kappa_quadratic", "kappa_linear", "ac2_ordinal")
+    names = {name: AGREEMENT_NAMES[name] for name in between}
     return [Block("Between readers", (text,), (estimate_table(names, groups),))]
 
 

@@ -9,6 +9,7 @@ probabilities follow the order of the grades and sum to 1.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -190,7 +191,7 @@ def replace_confidence(
     Parameters
     ----------
     grade_toml : str
-        Text whose last section is ``[confidence]``.
+        Text with a section ``[confidence]``.
     confidence : ConfidenceSettings
         From `fit_confidence`.
     comment : str
@@ -199,17 +200,19 @@ def replace_confidence(
     Returns
     -------
     str
-        The same text with another last section; comments before it are kept.
+        The same text with that section and its subsections anew.
 
     Raises
     ------
     ValueError
         If the text has no ``[confidence]`` section.
     """
-    before, section, _ = grade_toml.partition("[confidence]")
-    if not section:
+    section = re.compile(r"^\[confidence\].*?(?=^\[(?!confidence\.)|\Z)", re.M | re.S)
+    if not section.search(grade_toml):
         raise ValueError("grade_toml must hold a [confidence] section, got none")
-    return before + format_confidence(confidence, comment=comment)
+    text = format_confidence(confidence, comment=comment)
+    spaced = section.sub(lambda _: text + "\n", grade_toml)
+    return spaced.rstrip("\n") + "\n"
 
 
 def _distances(

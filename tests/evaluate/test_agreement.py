@@ -105,6 +105,9 @@ def test_an_ungradable_prediction_is_wrong_where_the_truth_is_gradable():
     assert statistics["exact_graded"] == pytest.approx(1 / 3)
     assert statistics["within_one_graded"] == pytest.approx(2 / 3)
     assert statistics["graded_share"] == pytest.approx(3 / 4)
+    # the ungraded one, truly 3, is taken for 0
+    filled = agreement_statistics(truth[:4], [0, 3, 1, 0])["kappa_quadratic"]
+    assert statistics["kappa_quadratic_missing"] == pytest.approx(filled)
 
 
 def test_nothing_graded_is_nothing_right():

@@ -182,6 +182,22 @@ def test_fitted_confidence_goes_into_the_shipped_file(shipped):
     assert text.startswith("# How masks become extents")
 
 
+def test_sections_around_the_confidence_are_kept(shipped):
+    own = format_confidence(shipped.confidence)
+    before, after = "[rules]\na = 1\n\n", "[later]\nb = 2\n"
+
+    text = replace_confidence(
+        f"{before}{own}\n{after}", shipped.confidence, comment="from 40 studies"
+    )
+    again = replace_confidence(text, shipped.confidence, comment="from 40 studies")
+
+    values = tomllib.loads(text)
+    assert (values["rules"], values["later"]) == ({"a": 1}, {"b": 2})
+    assert ConfidenceSettings.model_validate(values["confidence"]) == shipped.confidence
+    assert text.count("# from 40 studies") == 1
+    assert again == text
+
+
 def test_a_file_without_confidence_is_refused(shipped):
     with pytest.raises(ValueError, match=r"must hold a \[confidence\] section"):
         replace_confidence("[rules]\n", shipped.confidence)
