@@ -1,0 +1,1 @@
+"""Speak the hospital's language: DICOM SEG and SR, tables for trial databases."""
