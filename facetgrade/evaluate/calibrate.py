@@ -44,9 +44,8 @@ from facetgrade.evaluate.studies import (
 )
 from facetgrade.evaluate.summary import Section
 from facetgrade.evaluate.truth import StudyTruth, read_truth
-from facetgrade.evaluate.tuned_files import set_value
+from facetgrade.evaluate.tuned_files import put_fitted
 from facetgrade.findings import Localization
-from facetgrade.grade.confidence import replace_confidence
 from facetgrade.grade.settings import Margin, MarginSettings
 from facetgrade.inference import Models, choose_device, load_models, model_hashes
 from facetgrade.localize import locate_joints
@@ -212,19 +211,13 @@ def write_fitted(fitted: FittedSettings, *, config_name: str) -> tuple[Path, Pat
         If this installation lacks its settings.
     """
     source = f"facetgrade calibrate {config_name}, {fitted.studies} studies"
-    grade, pipeline = shipped_path(GRADE_RULES), shipped_path(PIPELINE)
-    text = replace_confidence(
-        grade.read_text(encoding="utf-8"), fitted.confidence, comment=source
-    )
-    for key in ("minimum_typicality", "flagged_typicality"):
-        text = set_value(text, "acceptance", key, getattr(fitted, key), source)
-    write_text(grade, text)
-    text = pipeline.read_text(encoding="utf-8")
-    for key in ("min_numbering_probability", "min_sacrum_vote", "vote_temperature"):
-        value = getattr(fitted.numbering, key)
-        text = set_value(text, "localize", key, value, source)
-    write_text(pipeline, text)
-    return grade, pipeline
+    paths = shipped_path(GRADE_RULES), shipped_path(PIPELINE)
+    grade, pipeline = (path.read_text(encoding="utf-8") for path in paths)
+    for path, text in zip(
+        paths, put_fitted(fitted, grade, pipeline, source=source), strict=True
+    ):
+        write_text(path, text)
+    return paths
 
 
 def _settings(config_path: Path, studies: int | None) -> CalibrateSettings:

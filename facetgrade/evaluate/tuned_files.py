@@ -4,6 +4,43 @@ from __future__ import annotations
 
 import re
 
+from facetgrade.evaluate.fitting import FittedSettings
+from facetgrade.grade.confidence import replace_confidence
+
+
+def put_fitted(
+    fitted: FittedSettings, grade_toml: str, pipeline_toml: str, *, source: str
+) -> tuple[str, str]:
+    """Put fitted values into the texts of the shipped settings.
+
+    Parameters
+    ----------
+    fitted : FittedSettings
+        From `fit_settings`.
+    grade_toml, pipeline_toml : str
+        Texts of configs/grade.toml and configs/pipeline.toml.
+    source : str
+        Where the values come from, for the comments; one line.
+
+    Returns
+    -------
+    tuple of str
+        Both texts with the fitted values.
+
+    Raises
+    ------
+    ValueError
+        If a section or key is not in its text.
+    """
+    grade = replace_confidence(grade_toml, fitted.confidence, comment=source)
+    for key in ("minimum_typicality", "flagged_typicality"):
+        grade = set_value(grade, "acceptance", key, getattr(fitted, key), source)
+    pipeline = pipeline_toml
+    for key in ("min_numbering_probability", "min_sacrum_vote", "vote_temperature"):
+        value = getattr(fitted.numbering, key)
+        pipeline = set_value(pipeline, "localize", key, value, source)
+    return grade, pipeline
+
 
 def set_value(toml: str, section: str, key: str, value: float, comment: str) -> str:
     """Replace one number of a TOML file, and the comment behind it.

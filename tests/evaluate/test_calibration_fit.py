@@ -1,4 +1,5 @@
 import json
+import tomllib
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,9 @@ from facetgrade.evaluate.observations import (
     study_to_json,
 )
 from facetgrade.evaluate.settings import CalibrateSettings, EvaluateSettings
+from facetgrade.evaluate.tuned_files import put_fitted
 from facetgrade.grade.rules import apply_rules
+from facetgrade.grade.settings import GradeSettings
 from facetgrade.study import Sequence
 from tests.evaluate.test_benchmark_results import joint
 from tests.grade.conftest import build_extents
@@ -167,6 +170,28 @@ def test_few_patients_are_judged_without_holding_out():
     fitted = fit_settings(studies, SHIPPED, RULES)
     result = calibration_result(studies, fitted, QUICK, RULES)
     assert set(result["confidence"]) == {"start", "fitted"}
+
+
+def test_fitted_values_go_into_the_shipped_files():
+    fitted = fit_settings(observed_studies(20), SHIPPED, RULES)
+    texts = [
+        shipped_path(f"configs/{name}.toml").read_text("utf-8")
+        for name in ("grade", "pipeline")
+    ]
+
+    changed = put_fitted(fitted, *texts, source="from 20 studies")
+
+    grade, pipeline = (tomllib.loads(text) for text in changed)
+    read = GradeSettings.model_validate(grade)
+    assert read.acceptance.flagged_typicality == pytest.approx(
+        fitted.flagged_typicality, abs=1e-3
+    )
+    assert read.confidence.effusion.offset == pytest.approx(
+        fitted.confidence.effusion.offset, abs=1e-4
+    )
+    assert read.rules == PIPELINE.grade.rules
+    assert pipeline["localize"]["min_sacrum_vote"] == pytest.approx(0.5)
+    assert put_fitted(fitted, *changed, source="from 20 studies") == changed
 
 
 def test_too_few_patients_are_refused():
