@@ -1,0 +1,1 @@
+"""The commands of `facetgrade` that take more than a few lines, one file each."""

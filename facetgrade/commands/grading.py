@@ -1,0 +1,139 @@
+"""The command `facetgrade grade`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facetgrade.anatomy import Level
+from facetgrade.commands.terminal import ConfigFile, open_console
+from facetgrade.errors import ConfigError
+
+if TYPE_CHECKING:
+    from facetgrade.batch import Anchors
+    from facetgrade.ingest import Privacy
+
+
+def grade(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="INPUT",
+            exists=True,
+            help="Folders, archives, DICOMDIRs, DICOM or NIfTI files.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", help="Folder for tables and reports.")
+    ],
+    config: ConfigFile = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
+    ] = "auto",
+    levels: Annotated[
+        str, typer.Option(help="Levels to grade, from L1-L2 to L5-S1.")
+    ] = "L3-L4,L4-L5",
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="L5=X,Y,Z",
+            help="LPS mm inside a vertebral body of the only study; may be repeated.",
+        ),
+    ] = None,
+    anchors: Annotated[
+        Path | None,
+        typer.Option(help="CSV file with columns source, level, x_mm, y_mm, z_mm."),
+    ] = None,
+    accept_assumed_levels: Annotated[
+        bool,
+        typer.Option("--accept-assumed-levels", help="Grade with uncertain levels."),
+    ] = False,
+    key: Annotated[
+        Path | None, typer.Option(help="Secret file that makes the pseudonyms.")
+    ] = None,
+    keep_patient_id: Annotated[
+        bool, typer.Option("--keep-patient-id", help="Write PatientID as subject.")
+    ] = False,
+    mask_uids: Annotated[
+        bool, typer.Option("--mask-uids", help="Replace DICOM UIDs in all outputs.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Grade again what is done, by any settings."),
+    ] = False,
+) -> None:
+    """Grade the facet joints of every study found in INPUT.
+
+    Exit code 0: every study finished, 1: bug, 2: nothing could be processed or bad
+    option, 3: some studies failed, 130: interrupted.
+    """
+    chosen_levels = _levels(levels)
+    console = open_console(out)
+
+    from facetgrade.batch import BatchJob, grade_batch
+    from facetgrade.batch.console import BatchConsole, print_summary
+    from facetgrade.batch.grader import Grader
+    from facetgrade.batch.interrupts import remember_interrupts
+    from facetgrade.config import read_config
+    from facetgrade.pipeline import Request
+    from facetgrade.stopwatch import Stopwatch
+
+    request = Request(levels=chosen_levels, accept_assumed_levels=accept_assumed_levels)
+    settings, stopwatch = read_config(config), Stopwatch()
+    grader = Grader(settings, device, stopwatch)
+    job = BatchJob(
+        inputs=tuple(inputs),
+        out=out,
+        config=settings,
+        context=grader.context,
+        request=request,
+        anchors=_anchors(anchor or [], anchors),
+        privacy=_privacy(key, keep_patient_id=keep_patient_id, mask_uids=mask_uids),
+        force=force,
+    )
+    try:
+        with remember_interrupts() as interrupts, BatchConsole(console) as watcher:
+            console.print(f"device: {grader.context.device}", highlight=False)
+            summary = grade_batch(job, grader.grade, watcher, stopwatch)
+        if interrupts:
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command goes on with what is missing")
+        raise
+    print_summary(console, summary.entries, summary.failures)
+    console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
+    raise typer.Exit(summary.exit_code)
+
+
+def _levels(text: str) -> tuple[Level, ...]:
+    """Read a list of levels such as ``L3-L4,L5-S1``."""
+    names = [name.strip().upper() for name in text.split(",") if name.strip()]
+    unknown = sorted(set(names) - {level.value for level in Level})
+    if unknown or not names:
+        known = ", ".join(Level)
+        raise ConfigError(f"--levels has {unknown or 'nothing'}; known are {known}")
+    return tuple(sorted({Level(name) for name in names}))
+
+
+def _anchors(for_one: list[str], table: Path | None) -> Anchors:
+    from facetgrade.batch import Anchors, parse_anchor, read_anchors
+
+    if for_one and table:
+        raise ConfigError("give --anchor or --anchors, not both")
+    return Anchors(
+        only_study=dict(parse_anchor(text) for text in for_one),
+        by_source=read_anchors(table) if table else {},
+    )
+
+
+def _privacy(key: Path | None, *, keep_patient_id: bool, mask_uids: bool) -> Privacy:
+    from facetgrade.ingest import Privacy
+    from facetgrade.ingest.privacy import read_key, user_key
+
+    return Privacy(
+        key=read_key(key) if key else user_key(),
+        keep_patient_id=keep_patient_id,
+        mask_uids=mask_uids,
+    )
