@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from facetgrade.commands.grading import grade
+from facetgrade.commands.reading import read_sr
 from facetgrade.commands.terminal import ConfigFile
 from facetgrade.errors import ConfigError, FacetGradeError, OutputError, one_line
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     "For research only, not for diagnosis.",
 )
 app.command()(grade)
+app.command("read-sr")(read_sr)
 
 Workers = Annotated[
     int, typer.Option(min=1, help="Patients simulated at the same time.")

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from facetgrade.batch.anchors import Anchors
 from facetgrade.config import PipelineConfig
+from facetgrade.exchange.settings import DicomSettings
 from facetgrade.findings import StudyReport
 from facetgrade.ingest import Privacy
 from facetgrade.pipeline import Request
@@ -61,6 +62,8 @@ class BatchJob:
         How patients and UIDs are named.
     force : bool
         Grade again what is done, even by other settings.
+    dicom : DicomSettings or None
+        Also write DICOM SEG and SR, labelled so.
     """
 
     inputs: tuple[Path, ...]
@@ -71,6 +74,7 @@ class BatchJob:
     anchors: Anchors
     privacy: Privacy
     force: bool = False
+    dicom: DicomSettings | None = None
 
     @property
     def made_by(self) -> dict[str, Any]:
@@ -83,6 +87,7 @@ class BatchJob:
             "accept-assumed-levels": self.request.accept_assumed_levels,
             "keep-patient-id": self.privacy.keep_patient_id,
             "mask-uids": self.privacy.mask_uids,
+            "dicom": self.dicom.model_dump(mode="json") if self.dicom else False,
             "key": hashlib.sha256(b"ledger" + self.privacy.key).hexdigest(),
         }
 

@@ -17,6 +17,7 @@ from facetgrade.batch.anchors import Point
 from facetgrade.batch.job import BatchJob, BatchSummary, GradeStudy, Watcher
 from facetgrade.batch.ledger import Ledger, fingerprint
 from facetgrade.errors import FacetGradeError, IngestError, one_line
+from facetgrade.findings import StudyReport
 from facetgrade.ingest import StudyFiles, content_sha256, load_study, scan_inputs
 from facetgrade.report import (
     Failure,
@@ -28,6 +29,7 @@ from facetgrade.report import (
     write_study,
 )
 from facetgrade.stopwatch import Stopwatch
+from facetgrade.study import Study
 
 STUDIES = "studies"
 LONGEST_NAME = 80
@@ -200,14 +202,35 @@ def _finish_study(run: _Run, files: StudyFiles, watch: Stopwatch) -> StudyEntry:
     with watch.stage("report"):
         partial = out / f"{folder}.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        context, settings = job.context, job.config.report
-        write_study(report, study, partial, context=context, settings=settings)
+        study, objects = _write_dicom(job, report, study, files, partial)
+        write_study(
+            report,
+            study,
+            partial,
+            context=job.context,
+            settings=job.config.report,
+            more_files=objects,
+        )
         _replace_folder(partial, out / folder)
     report = replace(report, stage_seconds=dict(watch.seconds))
     entry = study_entry(report, study, out / folder, out)
     run.ledger.record(entry, _content_key(study.content_sha256, anchors))
     log.info("%s: %s", study.uid, _seconds(watch))
     return entry
+
+
+def _write_dicom(
+    job: BatchJob, report: StudyReport, study: Study, files: StudyFiles, folder: Path
+) -> tuple[Study, dict[str, Sequence[str]]]:
+    """Write SEG and SR if asked for; note faults that they inherit from the source."""
+    if job.dicom is None:
+        return study, {}
+    from facetgrade.exchange.write import write_dicom
+
+    made = write_dicom(
+        report, study, files, folder, context=job.context, settings=job.dicom
+    )
+    return replace(study, notes=(*study.notes, *made.notes)), {"dicom": made.names}
 
 
 def _content_key(content: str, anchors: Mapping[str, Point]) -> str:

@@ -13,6 +13,7 @@ from facetgrade.errors import ConfigError
 
 if TYPE_CHECKING:
     from facetgrade.batch import Anchors
+    from facetgrade.exchange.settings import DicomSettings
     from facetgrade.ingest import Privacy
 
 
@@ -59,6 +60,10 @@ def grade(
     mask_uids: Annotated[
         bool, typer.Option("--mask-uids", help="Replace DICOM UIDs in all outputs.")
     ] = False,
+    dicom: Annotated[
+        bool,
+        typer.Option("--dicom", help="Also write DICOM SEG and SR for the archive."),
+    ] = False,
     force: Annotated[
         bool,
         typer.Option("--force", help="Grade again what is done, by any settings."),
@@ -70,6 +75,11 @@ def grade(
     option, 3: some studies failed, 130: interrupted.
     """
     chosen_levels = _levels(levels)
+    if dicom and mask_uids:
+        raise ConfigError(
+            "--dicom writes objects that file with the study by its UIDs; leave out "
+            "--mask-uids, or run facetgrade deidentify first"
+        )
     console = open_console(out)
 
     from facetgrade.batch import BatchJob, grade_batch
@@ -92,6 +102,7 @@ def grade(
         anchors=_anchors(anchor or [], anchors),
         privacy=_privacy(key, keep_patient_id=keep_patient_id, mask_uids=mask_uids),
         force=force,
+        dicom=_dicom_settings() if dicom else None,
     )
     try:
         with remember_interrupts() as interrupts, BatchConsole(console) as watcher:
@@ -105,6 +116,13 @@ def grade(
     print_summary(console, summary.entries, summary.failures)
     console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
     raise typer.Exit(summary.exit_code)
+
+
+def _dicom_settings() -> DicomSettings:
+    from facetgrade.config import read_settings, shipped_path
+    from facetgrade.exchange.settings import ExchangeSettings
+
+    return read_settings(shipped_path("configs/exchange.toml"), ExchangeSettings).dicom
 
 
 def _levels(text: str) -> tuple[Level, ...]:

@@ -66,10 +66,10 @@ def read_segments(dataset: Dataset) -> list[ReadSegment]:
         geometry, slices = _grid(dataset)
         pixels = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
         numbers = [_segment_number(dataset, item) for item in _frames(dataset)]
-    except (AttributeError, KeyError, IndexError) as error:
-        raise IngestError(f"lacks an element that segmentations need: {error}") from (
-            error
-        )
+    except (AttributeError, KeyError, IndexError, ValueError) as error:
+        raise IngestError(
+            f"is damaged or lacks what segmentations need ({type(error).__name__})"
+        ) from (error)
     found = []
     for segment in dataset.SegmentSequence:
         voxels = np.zeros(geometry.shape, bool)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from facetgrade.findings import StudyReport
 from facetgrade.report.atomic import write_text
@@ -16,6 +18,8 @@ from facetgrade.report.study_json import study_record, write_study_json
 from facetgrade.report.tables import joint_rows, write_joints_csv
 from facetgrade.study import Study
 
+NO_FILES: Mapping[str, Sequence[str]] = MappingProxyType({})
+
 
 def write_study(
     report: StudyReport,
@@ -24,6 +28,7 @@ def write_study(
     *,
     context: ReportContext,
     settings: ReportSettings,
+    more_files: Mapping[str, Sequence[str]] = NO_FILES,
 ) -> None:
     """Write masks, report.html and study.json of one study.
 
@@ -41,11 +46,14 @@ def write_study(
         What made the report.
     settings : ReportSettings
         How pictures are made.
+    more_files : mapping of str to sequence of str
+        Files that already lie in the folder, for study.json.
     """
     masks = write_masks(folder, study, report.outcomes)
     page = render_report(report, study, context=context, settings=settings)
     write_text(folder / "report.html", page)
-    record = study_record(report, study, context=context, files_written=masks)
+    written = {**masks, **more_files}
+    record = study_record(report, study, context=context, files_written=written)
     write_study_json(folder / "study.json", record)
 
 

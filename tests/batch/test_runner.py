@@ -6,8 +6,14 @@ import pytest
 
 from facetgrade.batch import Anchors, BatchJob, grade_batch
 from facetgrade.batch.runner import study_folder_name
-from facetgrade.config import config_values, read_config
+from facetgrade.config import (
+    config_values,
+    read_config,
+    read_settings,
+    shipped_path,
+)
 from facetgrade.errors import ConfigError, IngestError, ModelError, OutputError
+from facetgrade.exchange.settings import ExchangeSettings
 from facetgrade.findings import Localization, Reason, StudyReport, Ungradable
 from facetgrade.ingest import Privacy
 from facetgrade.pipeline import Request
@@ -308,3 +314,14 @@ def test_a_folder_name_stays_inside_the_output():
 
 def test_studies_of_one_source_get_different_folders():
     assert study_folder_name(".", "1.2") != study_folder_name(".", "1.3")
+
+
+def test_dicom_objects_are_written_and_listed(make_job, tmp_path):
+    settings = shipped_path("configs/exchange.toml")
+    labels = read_settings(settings, ExchangeSettings).dicom
+    summary, _ = run(make_job(dicom=labels))
+    for entry in summary.entries:
+        folder = tmp_path / "out" / entry.folder
+        record = json.loads((folder / "study.json").read_text())
+        assert record["files"]["dicom"] == ["dicom/sr.dcm"]
+        assert (folder / "dicom/sr.dcm").is_file()
