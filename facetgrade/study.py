@@ -86,11 +86,29 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RejectedSeries:
-    """Series or file group that was not used, and why."""
+    """Series or file group that was not used, and why.
+
+    Attributes
+    ----------
+    uid, description : str
+        As in `Series`.
+    reason : str
+        One sentence.
+    sequence : Sequence or None
+        What it would have shown, if known.
+    bounds_lps_mm : pair of tuple of float, or None
+        Lowest and highest corner of slices that could not be placed as a stack:
+        sheared, uneven, with too many gaps or contradicting orientations. None for
+        series that were rejected for another reason.
+    """
 
     uid: str
     description: str
     reason: str
+    sequence: Sequence | None = None
+    bounds_lps_mm: (
+        tuple[tuple[float, float, float], tuple[float, float, float]] | None
+    ) = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

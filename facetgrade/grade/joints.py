@@ -23,9 +23,12 @@ from facetgrade.grade.acceptance import (
     Obstacle,
     acquisition_flags,
     level_obstacle,
+    motion_notes,
     why_absent,
     why_not_gradable,
+    why_unseen,
 )
+from facetgrade.grade.artifacts import Evidence, gather_evidence
 from facetgrade.grade.confidence import grade_probabilities, grade_set
 from facetgrade.grade.margins import widen_intervals
 from facetgrade.grade.measure import measure_extents
@@ -45,13 +48,14 @@ def grade_joints(
 ) -> tuple[Outcome, ...]:
     """Grade the requested joints of one study.
 
-    Every contrast that shows edema is graded by itself; the highest grade is reported,
-    at equal grades the one with the larger perimeter fraction.
+    Metal, motion and slices that cannot be placed are looked for first. Every contrast
+    that shows edema is graded by itself; the highest grade is reported, at equal grades
+    the one with the larger perimeter fraction.
 
     Parameters
     ----------
     study : Study
-        Whose slices are counted.
+        Whose images are checked.
     localization : Localization
         Located vertebrae and joints.
     segmented : mapping of FacetJoint to SegmentedJoint
@@ -69,9 +73,10 @@ def grade_joints(
         One per requested joint, from the top, left first.
     """
     obstacle = level_obstacle(localization, accept_assumed_levels)
+    evidence = gather_evidence(study, segmented, settings.acceptance)
     return tuple(
         _grade_joint(
-            joint, segmented.get(joint), study, localization, settings, obstacle
+            joint, segmented.get(joint), evidence, localization, settings, obstacle
         )
         for joint in sorted(set(joints))
     )
@@ -80,7 +85,7 @@ def grade_joints(
 def _grade_joint(
     joint: FacetJoint,
     segmented: SegmentedJoint | None,
-    study: Study,
+    evidence: Evidence,
     localization: Localization,
     settings: GradeSettings,
     numbering: Obstacle | None,
@@ -91,7 +96,9 @@ def _grade_joint(
     if segmented is None or not segmented.masks:
         absent = why_absent(joint, localization)
         if location is not None:
-            absent = Obstacle(Reason.NOT_IN_VIEW, f"no series covers {joint}")
+            absent = why_unseen(location, evidence, settings.acceptance) or Obstacle(
+                Reason.NOT_IN_VIEW, f"no series covers {joint}"
+            )
         return Ungradable(
             joint=joint,
             reason=absent.reason,
@@ -102,7 +109,7 @@ def _grade_joint(
             typicality=segmented.typicality if segmented else 0.0,
         )
     obstacles = [
-        why_not_gradable(segmented, m, study, settings) for m in segmented.masks
+        why_not_gradable(segmented, m, evidence, settings) for m in segmented.masks
     ]
     gradable = [
         masks
@@ -113,7 +120,7 @@ def _grade_joint(
     if hindrance is not None:
         shown = gradable[0] if gradable else segmented.masks[0]
         return _ungradable(segmented, shown, hindrance, flags, settings)
-    return _graded(segmented, gradable, flags, settings)
+    return _graded(segmented, gradable, flags, evidence, settings)
 
 
 def _located(joint: FacetJoint, localization: Localization) -> LocatedJoint | None:
@@ -154,10 +161,14 @@ def _graded(
     segmented: SegmentedJoint,
     gradable: Sequence[JointMasks],
     flags: tuple[Flag, ...],
+    evidence: Evidence,
     settings: GradeSettings,
 ) -> Graded:
     """Grade every contrast and report the highest."""
-    pairs = [(masks, _sequence_grade(masks, settings)) for masks in gradable]
+    pairs = [
+        (masks, _sequence_grade(segmented, masks, evidence, settings))
+        for masks in gradable
+    ]
     masks, best = max(
         pairs,
         key=lambda pair: (pair[1].grade, pair[1].extents.perimeter_fraction.value),
@@ -183,10 +194,18 @@ def _graded(
     )
 
 
-def _sequence_grade(masks: JointMasks, settings: GradeSettings) -> SequenceGrade:
-    """Measure and grade one contrast."""
+def _sequence_grade(
+    segmented: SegmentedJoint,
+    masks: JointMasks,
+    evidence: Evidence,
+    settings: GradeSettings,
+) -> SequenceGrade:
+    """Measure and grade one contrast, and say which of its series moved."""
     extents = measure_extents(masks, settings.measure)
-    return apply_rules(extents, masks.sequence, settings)
+    grade = apply_rules(extents, masks.sequence, settings)
+    limits = settings.acceptance
+    notes = motion_notes(segmented, masks.sequence, evidence, limits)
+    return replace(grade, trace=(*grade.trace, *notes))
 
 
 def _reported(masks: JointMasks, settings: GradeSettings) -> Extents:

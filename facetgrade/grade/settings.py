@@ -133,6 +133,55 @@ class RuleSettings(_Section):
     extension_without_majority: Literal["strict", "liberal"]
 
 
+class MetalSettings(_Section):
+    """When a signal void near a joint is metal.
+
+    Attributes
+    ----------
+    reach_mm : float
+        Voids farther from the center of the joint do not touch joint or surroundings.
+    surroundings_mm : float
+        Half width of the block from which the level of dark tissue is taken.
+    dark_tissue_percentile : float
+        Percentile of the blocks around all joints that is dark tissue: muscle.
+    void_level : float
+        What is darker than this share of dark tissue is void.
+    minimum_width_mm, minimum_area_mm2 : float
+        Void that is at least this wide and large in the plane of a slice is metal.
+    bright_radius_mm, bright_share : float
+        A void is fluid where more than this share of the tissue so near to its middle
+        is brighter than dark tissue on a fluid-sensitive contrast.
+    """
+
+    reach_mm: Positive
+    surroundings_mm: Positive
+    dark_tissue_percentile: Annotated[float, Field(gt=0.0, lt=100.0)]
+    void_level: Share
+    minimum_width_mm: Positive
+    minimum_area_mm2: Positive
+    bright_radius_mm: Positive
+    bright_share: Share
+
+
+class MotionSettings(_Section):
+    """When the patient moved during a series.
+
+    A series moved where `MotionMeasure.step` and `ripple`, each over its value here,
+    are 1 or more on average.
+
+    Attributes
+    ----------
+    step, ripple : float
+        Scale of the two measures.
+    slices : int
+        Slices of a series that are looked at.
+    """
+
+    step: Positive
+    ripple: Positive
+    slices: Annotated[int, Field(ge=1)]
+
+
 class AcceptanceSettings(_Section):
     """When a joint is not graded, or graded with a flag.
 
@@ -152,6 +201,12 @@ class AcceptanceSettings(_Section):
         A joint less like the training data is flagged.
     sure_level_probability : float
         A smaller probability of the level is flagged.
+    maximum_shear_deg : float
+        Slices whose positions run farther off their normal contradict themselves.
+    metal : MetalSettings
+        When a signal void is metal.
+    motion : MotionSettings
+        When the patient moved.
     """
 
     minimum_joint_in_view: Share
@@ -161,6 +216,9 @@ class AcceptanceSettings(_Section):
     minimum_typicality: Share
     flagged_typicality: Share
     sure_level_probability: Share
+    maximum_shear_deg: Annotated[float, Field(gt=0.0, lt=90.0)]
+    metal: MetalSettings
+    motion: MotionSettings
 
 
 class Decision(_Section):

@@ -235,7 +235,6 @@ def test_a_joint_unlike_training_is_flagged_then_refused(
         (study_of(slices=9), True),
         (study_of(slices=5), True),
         (study_of(slices=4), False),
-        (study_of(slices=9, missing=(3, 4)), False),
     ],
 )
 def test_one_slice_through_the_joint_is_too_few(build_joint, shipped, study, gradable):
@@ -243,6 +242,18 @@ def test_one_slice_through_the_joint_is_too_few(build_joint, shipped, study, gra
     assert isinstance(outcome, Graded) == gradable
     if not gradable:
         assert outcome.reason is Reason.TOO_FEW_SLICES
+
+
+@pytest.mark.parametrize(("missing", "gradable"), [((3,), True), ((3, 4), False)])
+def test_a_joint_between_missing_slices_has_bad_geometry(
+    build_joint, shipped, missing, gradable
+):
+    study = study_of(slices=9, missing=missing)
+    (outcome,) = grade(segmented(build_joint()), shipped, study=study)
+    assert isinstance(outcome, Graded) == gradable
+    if not gradable:
+        assert outcome.reason is Reason.BAD_GEOMETRY
+        assert outcome.explanation.startswith("2 of 3 T2-FS slices")
 
 
 def test_how_the_joint_was_imaged_is_flagged(build_joint, shipped):

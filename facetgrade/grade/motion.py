@@ -1,0 +1,126 @@
+"""Motion within a series: steps and ripples between the lines of its k-space.
+
+A patient who moves between echo trains leaves neighboring lines of k-space that do not
+belong together. In the magnitude image such lines lose power wherever a line and its
+mirror image come from different poses, so the power falls and rises from line to line
+along the phase axis, which anatomy alone does not do at fine detail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.signal import savgol_filter
+from scipy.signal.windows import tukey
+
+from facetgrade.grade.settings import MotionSettings
+from facetgrade.study import Series, Stack
+
+_TAPER = 0.2  # of the field of view, so that its edges are no edges
+_CROSS_BAND = (0.03, 0.35)  # of the sampling rate, across the lines that are compared
+_LOWEST_LINE = 0.02
+_KEPT = 0.85  # of the acquired lines; the window of the scanner shapes the last ones
+_WINDOW = 4
+_TREND = 41
+_LEAST_LINES = 24
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MotionMeasure:
+    """How unlike neighboring lines of k-space are, on the worse of the two axes.
+
+    Attributes
+    ----------
+    step : float
+        Largest step of the logarithm of the power from four lines to the next four.
+    ripple : float
+        Root mean square of its fine variation from line to line.
+    """
+
+    step: float
+    ripple: float
+
+    def severity(self, settings: MotionSettings) -> float:
+        """Compare with the limits: from 1 on, the patient moved."""
+        return (self.step / settings.step + self.ripple / settings.ripple) / 2.0
+
+
+def measure_motion(series: Series, settings: MotionSettings) -> MotionMeasure:
+    """Compare the lines of k-space of a series along both axes of its images.
+
+    Parameters
+    ----------
+    series : Series
+        Its stacks are measured together where their images have one shape.
+    settings : MotionSettings
+        Number of slices that are looked at.
+
+    Returns
+    -------
+    MotionMeasure
+        0 for images too small to tell.
+    """
+    groups: dict[tuple[int, ...], list[Stack]] = {}
+    for stack in series.stacks:
+        groups.setdefault(stack.volume.geometry.shape[1:], []).append(stack)
+    measures = [
+        _measure_lines(_power(stacks, settings), axis)
+        for stacks in groups.values()
+        for axis in (0, 1)
+    ]
+    return MotionMeasure(
+        step=max(measure.step for measure in measures),
+        ripple=max(measure.ripple for measure in measures),
+    )
+
+
+def _power(stacks: Sequence[Stack], settings: MotionSettings) -> NDArray[np.float64]:
+    """Add up the power spectra of evenly chosen slices."""
+    total = sum(stack.volume.geometry.shape[0] for stack in stacks)
+    every = max(1, -(-total // settings.slices))
+    planes = np.concatenate([stack.volume.voxels[::every] for stack in stacks])
+    rows, columns = (tukey(n, _TAPER).astype(np.float32) for n in planes.shape[1:])
+    planes = planes - planes.mean(axis=(1, 2), keepdims=True)
+    planes *= rows[:, None] * columns
+    spectrum = scipy.fft.fft2(planes, overwrite_x=True)
+    return np.asarray((np.abs(spectrum) ** 2).sum(axis=0), np.float64)
+
+
+def _measure_lines(power: NDArray[np.float64], axis: int) -> MotionMeasure:
+    """Measure the lines along one axis of a power spectrum."""
+    lines = _log_power(np.moveaxis(power, axis, 0))
+    if len(lines) < _LEAST_LINES:
+        return MotionMeasure(step=0.0, ripple=0.0)
+    ripple = lines - savgol_filter(lines, 2 * _WINDOW + 1, 2)
+    kernel = np.repeat([1.0, -1.0], _WINDOW) / _WINDOW
+    steps = np.convolve(lines, kernel, "valid")
+    steps = steps - ndimage.median_filter(steps, _TREND, mode="nearest")
+    return MotionMeasure(
+        step=float(np.abs(steps).max()), ripple=float(np.sqrt(np.mean(ripple**2)))
+    )
+
+
+def _log_power(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log power of the acquired lines, from low to high frequency."""
+    count = power.shape[0] // 2 + 1
+    across = np.abs(scipy.fft.fftfreq(power.shape[1]))
+    frequency = np.arange(count) / power.shape[0]
+    central = np.log(_mean_between(power, across, 0.0, 0.1)[:count])
+    low, high = np.percentile(central, 2.0), central[3:8].mean()
+    acquired = frequency[central > low + 0.2 * (high - low)]
+    kept = (frequency > _LOWEST_LINE) & (frequency < _KEPT * acquired.max(initial=0.0))
+    return np.asarray(np.log(_mean_between(power, across, *_CROSS_BAND)[:count][kept]))
+
+
+def _mean_between(
+    power: NDArray[np.float64], across: NDArray[np.float64], low: float, high: float
+) -> NDArray[np.float64]:
+    """Average each line over a band of the other axis; never quite 0."""
+    band = power[:, (across >= low) & (across < high)].mean(axis=1)
+    least = 1e-9 * float(band.max(initial=0.0)) + np.finfo(float).tiny
+    return np.asarray(np.maximum(band, least), np.float64)

@@ -1,0 +1,58 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from facetgrade.grade.motion import measure_motion
+from facetgrade.study import Sequence
+from tests.grade.disturbed import moved, series_of, textured
+
+STILL = textured()
+
+
+@pytest.fixture(name="severity")
+def _severity(shipped):
+    settings = shipped.acceptance.motion
+
+    def measured(voxels):
+        series = series_of(voxels, Sequence.T2_FS)
+        return measure_motion(series, settings).severity(settings)
+
+    return measured
+
+
+def test_a_patient_who_lies_still_is_below_the_limit(severity):
+    assert severity(STILL) < 0.9
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_motion_shows_along_either_phase_axis(severity, axis):
+    assert severity(moved(STILL, 7, axis=axis)) > 1.2
+
+
+def test_motion_of_less_than_a_pixel_is_no_motion(severity):
+    assert severity(moved(STILL, 0)) == pytest.approx(severity(STILL), abs=1e-3)
+
+
+def test_brightness_does_not_matter(severity):
+    assert severity(moved(STILL, 7) * 40.0) == pytest.approx(
+        severity(moved(STILL, 7)), rel=1e-3
+    )
+
+
+def test_slices_in_many_blocks_are_measured_together(shipped):
+    settings = shipped.acceptance.motion
+    whole = series_of(STILL, Sequence.T2_FS)
+    blocks = [series_of(STILL[k : k + 3], Sequence.T2_FS) for k in range(0, 12, 3)]
+    split = replace(whole, stacks=tuple(block.stacks[0] for block in blocks))
+    once, again = (measure_motion(s, settings) for s in (whole, split))
+    assert again.step == pytest.approx(once.step, rel=1e-3)
+
+
+@pytest.mark.parametrize("value", [0.0, 80.0])
+def test_images_without_tissue_do_not_move(severity, value):
+    assert severity(np.full((4, 64, 64), value, np.float32)) < 1.0
+
+
+def test_images_too_small_to_tell_do_not_move(severity):
+    assert severity(STILL[:, :20, :20]) == 0.0
