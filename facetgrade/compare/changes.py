@@ -351,7 +351,7 @@ def _differences(
     before: Extents, after: Extents, detectable: SmallestDetectableChange
 ) -> dict[Extent, Difference]:
     """Subtract every extent."""
-    first, second = _values(before), _values(after)
+    first, second = followed_extents(before), followed_extents(after)
     limits = detectable.limits
     return {
         extent: Difference(first[extent], second[extent], limits[extent.value])
@@ -359,7 +359,7 @@ def _differences(
     }
 
 
-def _values(extents: Extents) -> dict[Extent, float]:
+def followed_extents(extents: Extents) -> dict[Extent, float]:
     """Read the followed extents; of the extension the largest site."""
     return {
         Extent.EFFUSION_MM3: extents.effusion_mm3.value,

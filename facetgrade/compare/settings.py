@@ -117,3 +117,45 @@ class SmallestDetectableChange(_Section):
     def limits(self) -> dict[str, float]:
         """Limit of each extent by its name in tables."""
         return self.model_dump(exclude={"repeat_scans", "joints"})
+
+
+class StatisticsSettings(_Section):
+    """How cohorts are described.
+
+    Attributes
+    ----------
+    resamples : int
+        Of the patient-cluster bootstrap.
+    permutations : int
+        Random flips of whole patients, where all flips are more than this.
+    exact_tables : int
+        Tables that the exact test of symmetry enumerates; beyond it draws as many.
+    coverage : float
+        Nominal coverage of the intervals.
+    seed : int
+        Of everything drawn.
+    """
+
+    resamples: Count
+    permutations: Count
+    exact_tables: Count
+    coverage: Annotated[float, Field(gt=0.0, lt=1.0)]
+    seed: int
+
+
+class PictureSettings(_Section):
+    """How the pictures of a comparison are made; as in ``[report]``."""
+
+    field_of_view_mm: Annotated[float, Field(ge=20, le=200)]
+    pixel_mm: Annotated[float, Field(ge=0.05, le=2)]
+    jpeg_quality: Annotated[int, Field(ge=1, le=95)]
+
+
+class CompareSettings(_Section):
+    """The whole of ``configs/compare.toml``."""
+
+    registration: RegistrationSettings
+    identity: IdentitySettings
+    statistics: StatisticsSettings
+    pictures: PictureSettings
+    smallest_detectable_change: SmallestDetectableChange

@@ -95,8 +95,8 @@ def draw_perimeter(
     )
     return PerimeterMap(
         planes=len(sector_map),
-        abnormal=_cells(from_top == 1),
-        no_tissue=_cells(from_top == -1),
+        abnormal=cells_path(from_top == 1),
+        no_tissue=cells_path(from_top == -1),
         ring=tuple(
             RingSector(path=_arc(k, side, _RING_INNER, _RING_OUTER), share=shares[k])
             for k in range(SECTORS)
@@ -114,8 +114,19 @@ def _shares(sector_map: NDArray[np.int8]) -> list[float | None]:
     ]
 
 
-def _cells(chosen: NDArray[np.bool_]) -> str:
-    """Draw the chosen cells, neighbors in a row as one box."""
+def cells_path(chosen: NDArray[np.bool_]) -> str:
+    """Draw chosen cells of the unrolled map, neighbors in a row as one box.
+
+    Parameters
+    ----------
+    chosen : (planes, 72) bool ndarray
+        From the top of the joint.
+
+    Returns
+    -------
+    str
+        SVG path, 72 units wide and `MAP_HEIGHT` high.
+    """
     high = MAP_HEIGHT / len(chosen)
     boxes = []
     for row, cells in enumerate(chosen):

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Simulate repeat scans with repositioning and measure the smallest detectable change of
+# every extent and the error of registration. About 3 minutes of one core per patient.
+#
+#   scripts/measure_repeatability.sh [PATIENTS]      default 20, two scans of each
+#
+# Stopped and started again, it goes on where it was. Write what it prints into
+# configs/compare.toml.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.venv/bin:$PATH"
+
+python scripts/measure_repeatability.py out/repeatability --patients "${1:-20}"
