@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from facetgrade.commands.comparing import compare
 from facetgrade.commands.grading import grade
 from facetgrade.commands.reading import read_sr
 from facetgrade.commands.terminal import ConfigFile
@@ -26,6 +27,7 @@ app = typer.Typer(
     "For research only, not for diagnosis.",
 )
 app.command()(grade)
+app.command()(compare)
 app.command("read-sr")(read_sr)
 
 Workers = Annotated[
