@@ -97,7 +97,12 @@ def fit_settings(
     right = np.array([joint.row.right for joint in graded])
     exact = np.array([joint.row.grade == joint.row.truth_grade for joint in graded])
     choices = settings.choices
-    lowest = minimum_typicality(typicality, right, exact, chance=choices.chance)
+    lowest = minimum_typicality(
+        typicality,
+        exact,
+        chance=choices.chance,
+        lowest=settings.start.minimum_typicality,
+    )
     usual = typicality[right] if right.any() else typicality
     start = FittedSettings(
         numbering=fit_numbering(studies, settings),

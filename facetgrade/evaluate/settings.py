@@ -145,6 +145,8 @@ class StartSettings(_Section):
     ----------
     vote_temperature, min_numbering_probability, min_sacrum_vote : float
         As in the section ``[localize]`` of pipeline.toml.
+    minimum_typicality : float
+        As in grade.toml; only ever raised, as simulated joints are all typical.
     confidence : ConfidenceSettings
         As in grade.toml, with the stated coverage.
     """
@@ -152,6 +154,7 @@ class StartSettings(_Section):
     vote_temperature: Annotated[float, Field(gt=0.0)]
     min_numbering_probability: Annotated[float, Field(ge=0.0, le=1.0)]
     min_sacrum_vote: Annotated[float, Field(ge=0.0, le=1.0)]
+    minimum_typicality: Annotated[float, Field(ge=0.0, le=1.0)]
     confidence: ConfidenceSettings
 
 

@@ -26,36 +26,34 @@ def flagged_typicality(typicality: NDArray[np.float64], share: float) -> float:
 
 def minimum_typicality(
     typicality: NDArray[np.float64],
-    right: NDArray[np.bool_],
     exact: NDArray[np.bool_],
     *,
     chance: float,
+    lowest: float,
 ) -> float:
     """Return the typicality below which grades are no better than chance.
 
-    Grades of joints less typical than all that were seen are unknown, so that the
-    least typical joint located right is the lowest limit; higher ones are taken as
-    long as the grades below them are right no more often than by chance.
+    Simulated joints are all rather typical: where grades beat chance down to the least
+    typical of them, nothing is known of what lies below, and `lowest` stays.
 
     Parameters
     ----------
     typicality : (N,) float64 ndarray
-        Of joints that can be graded, N >= 1.
-    right : (N,) bool ndarray
-        Whether each was located right.
+        Of joints that can be graded.
     exact : (N,) bool ndarray
-        Whether its grade is the true one.
+        Whether the grade of each is the true one.
     chance : float
         Share of exact grades that is no better than guessing.
+    lowest : float
+        Smallest value that is returned.
     """
     order = np.argsort(typicality, kind="stable")
     ranked = typicality[order]
     shares = np.cumsum(exact[order]) / np.arange(1, len(order) + 1)
     useless = np.flatnonzero(shares[_FEWEST_JOINTS - 1 : -1] <= chance)
-    limit = float(typicality[right].min()) if right.any() else float(ranked[0])
-    if useless.size:
-        limit = max(limit, float(ranked[_FEWEST_JOINTS + useless[-1]]))
-    return _rounded_down(limit)
+    if not useless.size:
+        return lowest
+    return max(lowest, _rounded_down(float(ranked[_FEWEST_JOINTS + useless[-1]])))
 
 
 def _rounded_down(value: float) -> float:
