@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from facetgrade.commands.comparing import compare
+from facetgrade.commands.deidentifying import deidentify
 from facetgrade.commands.grading import grade
 from facetgrade.commands.reading import read_sr
 from facetgrade.commands.terminal import ConfigFile
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(grade)
 app.command()(compare)
 app.command("read-sr")(read_sr)
+app.command()(deidentify)
 
 Workers = Annotated[
     int, typer.Option(min=1, help="Patients simulated at the same time.")
