@@ -65,7 +65,7 @@ def set_value(toml: str, section: str, key: str, value: float, comment: str) -> 
     lines = toml.split("\n")
     start = _find(lines, rf"\[{re.escape(section)}\]", 0, f"section [{section}]")
     line = _find(lines, rf"{re.escape(key)}\s*=", start + 1, f"{key} in [{section}]")
-    lines[line] = f"{f'{key} = {value:.4g}':<34}# {comment}"
+    lines[line] = f"{f'{key} = {value:.4g}':<32}  # {comment}"
     while line + 1 < len(lines) and re.match(r"\s+#", lines[line + 1]):
         del lines[line + 1]
     return "\n".join(lines)

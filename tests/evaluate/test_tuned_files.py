@@ -22,6 +22,8 @@ def test_only_the_value_of_the_section_changes():
         "second": {"limit": 0.4123, "other": 2},
     }
     assert "second line" not in changed
+    long = set_value("[s]\n" + "k" * 30 + " = 1\n", "s", "k" * 30, 0.1234, "why")
+    assert "k = 0.1234  # why" in long
     assert "# fitted\nother = 2      # kept" in changed
 
 
