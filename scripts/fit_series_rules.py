@@ -23,7 +23,7 @@ from facetgrade.study import Sequence
 
 CLASSES = (Sequence.T1, Sequence.T2, Sequence.T2_FS, Sequence.T1_FS_POST)
 FLUID_BRIGHT, FAT_BRIGHT = (1, 2), (0, 1)
-VARIANTS = 8
+VARIANTS = 5
 RIDGE = 0.004
 CLEAR = 3.0
 SPECTRAL = ["spectral", "dixon-water"]
@@ -61,10 +61,22 @@ def subject_features(
     seed: int, number: int
 ) -> Iterator[tuple[int, int, NDArray[np.float64]]]:
     """Yield class, variant and features of the series of one simulated subject."""
+    rng = np.random.default_rng([seed, number, 1])
+    for kind, volumes in simulated_series(seed, number):
+        for variant in range(VARIANTS):
+            seen = [varied(v, kind, rng) if variant else v for v in volumes]
+            features = contrast_features(seen)
+            if features is not None:
+                yield kind, variant, features
+
+
+def simulated_series(seed: int, number: int) -> Iterator[tuple[int, list[Volume]]]:
+    """Yield class and stacks of the series of one simulated subject."""
     config = protocols()
     grade = read_settings(shipped_path("configs/grade.toml"), GradeSettings)
     rng = np.random.default_rng([seed, number])
     scene = simulated.build_scene(config.anatomy, "parametric", rng, data_folder=None)
+    scene = simulated.add_lookalikes(scene, rng, config.pathology.lookalikes)
     tissue = simulated.draw_subject_tissue(rng)
     grades = simulated.draw_grades(rng, sorted(scene.joints), config.pathology)
     scene = simulated.add_pathology(scene, grades, rng, config.pathology, grade)
@@ -81,19 +93,13 @@ def subject_features(
         suppressed = spec.fat_suppression[0] != "none"
         is_t1 = spec.sequence.startswith("T1")
         kind = (3 if suppressed else 0) if is_t1 else (2 if suppressed else 1)
-        for variant in range(VARIANTS):
-            volumes = [
-                varied(volume, kind, rng) if variant else volume
-                for volume in series.volumes
-            ]
-            features = contrast_features(volumes)
-            if features is not None:
-                yield kind, variant, features
+        yield kind, list(series.volumes)
 
 
 def protocols() -> SimulateSettings:
-    """Return the shipped protocols on coarse matrices, with more fat suppression."""
+    """Return the shipped protocols on coarse grids, with more fat suppression."""
     values = read_toml(shipped_path("configs/simulate.toml"))
+    values["anatomy"] |= {"body_spacing_mm": 2.0, "column_spacing_mm": 1.0}
     specs = values["protocols"]
     t1, post = specs["sagittal_t1"], specs["axial_t1_fs_post"]
     specs["axial_t1"] = {**post, "fat_suppression": ["none"], "contrast_agent": False}

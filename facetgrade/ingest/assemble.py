@@ -29,6 +29,8 @@ class Assembled:
     ----------
     series, rejected : list
         What can be used and what cannot.
+    untold : list of Series
+        Those whose header and description tell nothing of fat suppression.
     notes : list of str
         One sentence per problem.
     digests : list of bytes
@@ -38,6 +40,7 @@ class Assembled:
     """
 
     series: list[Series] = field(default_factory=list)
+    untold: list[Series] = field(default_factory=list)
     rejected: list[RejectedSeries] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
@@ -46,6 +49,7 @@ class Assembled:
     def extend(self, other: Assembled) -> None:
         """Add the findings of another series."""
         self.series += other.series
+        self.untold += other.untold
         self.rejected += other.rejected
         self.notes += other.notes
 
@@ -107,7 +111,7 @@ def _add_contrast(
         result.rejected.append(_rejection(first, "values of CT (Hounsfield units)"))
         return
     rules = settings.series_rules
-    result.series.append(classified_series(first.series_uid, first.tags, stacks, rules))
+    add_classified(result, first.series_uid, first.tags, stacks, rules)
 
 
 def build_stack(part: FrameStack) -> tuple[Stack, list[str]]:
@@ -146,13 +150,19 @@ def build_stack(part: FrameStack) -> tuple[Stack, list[str]]:
     return stack, notes
 
 
-def classified_series(
-    uid: str, tags: SeriesTags, stacks: list[Stack], rules: SeriesRules
-) -> Series:
-    """Name plane and contrast of the stacks of one series.
+def add_classified(
+    result: Assembled,
+    uid: str,
+    tags: SeriesTags,
+    stacks: list[Stack],
+    rules: SeriesRules,
+) -> None:
+    """Name plane and contrast of the stacks of one series and add it.
 
     Parameters
     ----------
+    result : Assembled
+        Gets the series.
     uid : str
         SeriesInstanceUID or file name.
     tags : SeriesTags
@@ -165,7 +175,7 @@ def classified_series(
     planes = Counter(plane_of(_normal(stack)) for stack in stacks)
     pixels = measure_contrast([stack.volume for stack in stacks], rules.pixels)
     decided = classify(tags, pixels, rules)
-    return Series(
+    series = Series(
         uid=uid,
         description=tags.description or tags.protocol,
         sequence=decided.sequence,
@@ -173,6 +183,9 @@ def classified_series(
         stacks=tuple(stacks),
         evidence=decided.evidence,
     )
+    result.series.append(series)
+    if not decided.told:
+        result.untold.append(series)
 
 
 def _geometry(part: FrameStack, count: int) -> VolumeGeometry:

@@ -13,6 +13,7 @@ from facetgrade.errors import IngestError
 from facetgrade.ingest.archive import read_files
 from facetgrade.ingest.assemble import Assembled
 from facetgrade.ingest.choose import choose_series
+from facetgrade.ingest.fat import tell_fat_apart
 from facetgrade.ingest.files import FileKind, StudyFiles
 from facetgrade.ingest.images import read_dicom_series
 from facetgrade.ingest.nifti import read_nifti_series
@@ -98,7 +99,9 @@ def load_study(files: StudyFiles, settings: IngestSettings, privacy: Privacy) ->
     else:
         found = read_nifti_series(files.files, settings)
     kept, apart, space_notes = keep_one_space(found.series, settings.space)
-    chosen, losers = choose_series(kept, settings.series_rules.choice)
+    rules = settings.series_rules
+    kept = tell_fat_apart(kept, found.untold, rules.pixels)
+    chosen, losers = choose_series(kept, rules.choice)
     rejected = (*found.rejected, *apart, *losers)
     if not chosen:
         raise IngestError(_nothing_usable(files, found, rejected))

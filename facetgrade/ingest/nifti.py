@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from facetgrade.errors import IngestError
 from facetgrade.geometry import Volume, VolumeGeometry
 from facetgrade.ingest.archive import SourceFile, read_files
-from facetgrade.ingest.assemble import Assembled, classified_series
+from facetgrade.ingest.assemble import Assembled, add_classified
 from facetgrade.ingest.dicom import SeriesTags
 from facetgrade.ingest.screening import reject_nifti, reject_series
 from facetgrade.ingest.series import plane_of
@@ -245,7 +245,7 @@ def _add_volume(
     volume = oriented_volume(values, image.affine, settings.nifti.isotropic_tolerance)
     stack = Stack(volume=volume)
     rules = settings.series_rules
-    result.series.append(classified_series(name, tags, [stack], rules))
+    add_classified(result, name, tags, [stack], rules)
 
 
 def _check_affine(affine: NDArray[np.float64]) -> None:

@@ -41,10 +41,22 @@ Answer = TypeVar("Answer", Sequence, bool)
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """Contrast class of a series and the sentences that say why."""
+    """Contrast class of a series and the sentences that say why.
+
+    Attributes
+    ----------
+    sequence : Sequence
+        The class.
+    evidence : tuple of str
+        One sentence per clue.
+    told : bool
+        Whether header or description tell of fat suppression or contrast agent, by
+        naming or, where the header names timing, by not naming them.
+    """
 
     sequence: Sequence
     evidence: tuple[str, ...]
+    told: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +125,15 @@ def classify(tags: SeriesTags, pixels: PixelEvidence, rules: SeriesRules) -> Cla
     if suppressed is None and physics.weighting is None and weighting is Sequence.T2:
         suppressed = hint.fat_suppressed
     agent = _first([clues.contrast_agent for clues in ranked], "contrast", notes)
+    told = physics.weighting or text.fat_suppressed is not None or agent is not None
+    if weighting is Sequence.T1 and suppressed and not told:
+        # T1 with fat suppression is hardly ever acquired without contrast agent.
+        agent = True
+        notes.append("header and text are silent on fat and contrast agent")
     sequence = _combine(weighting, suppressed, agent)
     if weighting is Sequence.T1 and suppressed and sequence is Sequence.OTHER:
         notes.append("fat-suppressed T1 without a sign of contrast agent")
-    return Classified(sequence, (*notes, f"taken as {sequence}"))
+    return Classified(sequence, (*notes, f"taken as {sequence}"), bool(told))
 
 
 def physics_clues(tags: SeriesTags, rules: PhysicsRules) -> Clues:

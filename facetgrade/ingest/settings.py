@@ -142,7 +142,13 @@ class RejectRules(_Section):
     nifti_ct_name: Pattern
 
 
-_Features = tuple[float, float, float, float, float, float]
+_N_FEATURES = 10
+_Features = Annotated[
+    tuple[float, ...], Field(min_length=_N_FEATURES, max_length=_N_FEATURES)
+]
+_Weights = Annotated[
+    tuple[float, ...], Field(min_length=_N_FEATURES + 1, max_length=_N_FEATURES + 1)
+]
 
 
 class PixelRules(_Section):
@@ -154,6 +160,9 @@ class PixelRules(_Section):
         Log odds that overrule a description.
     hint : float
         Log odds that decide where all else is silent.
+    fat_loss : float
+        Share of the log contrast of fat over muscle in a plain T2 that is lost from
+        here on by fat suppression.
     feature_low, feature_high : tuple of float
         Features are clipped to this range, that of the series behind the weights.
     weights : mapping of Sequence to tuple of float
@@ -162,9 +171,10 @@ class PixelRules(_Section):
 
     clear: Positive
     hint: Positive
+    fat_loss: Positive
     feature_low: _Features
     feature_high: _Features
-    weights: dict[Sequence, tuple[float, float, float, float, float, float, float]]
+    weights: dict[Sequence, _Weights]
 
 
 class ChoiceRules(_Section):

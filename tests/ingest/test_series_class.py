@@ -205,3 +205,25 @@ def test_tags_overrule_clear_pixels():
 )
 def test_contrast_agent_is_not_read_into_its_absence(words):
     assert text_clues(words, RULES.text).contrast_agent is False
+
+
+def test_stripped_t1_with_dark_fat_is_taken_as_post_contrast():
+    dark_fat = PixelEvidence(fluid=-3.0, fat=-3.5)
+
+    assert sequence_of(dark_fat, description="T1") is Sequence.T1_FS_POST
+    assert sequence_of(dark_fat, description="T1 fs") is Sequence.OTHER
+    assert sequence_of(dark_fat, description="T1 nativ") is Sequence.OTHER
+    assert sequence_of(dark_fat, **times(600, 12)) is Sequence.OTHER
+
+
+@pytest.mark.parametrize(
+    ("tags", "told"),
+    [
+        ({"description": "T2"}, False),
+        ({"description": "T2 fs"}, True),
+        ({"description": "T1 nativ"}, True),
+        (times(600, 12), True),
+    ],
+)
+def test_silence_of_header_and_description_on_fat_is_noted(tags, told):
+    assert classify(SeriesTags(**tags), SILENT, RULES).told is told
