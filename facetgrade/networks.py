@@ -150,9 +150,10 @@ class SpineLocalizer(nn.Module):
 class JointSegmenter(nn.Module):
     """Structures and lesions of one joint from any number of stacks.
 
-    Each stack, resampled to the joint grid, passes the shared encoder with its
-    contrast class; features are averaged over stacks with weights that the network
-    gives per voxel and scale, so that a stack counts where it can resolve something.
+    Each stack, resampled to the joint grid, passes a stem that its contrast class scales
+    and shifts, and one block at half the in-plane resolution. At both scales the stacks
+    are averaged with weights that the network gives per voxel, so that a stack counts
+    where it can resolve something. All further blocks see all stacks at once.
     """
 
     def __init__(
@@ -166,12 +167,14 @@ class JointSegmenter(nn.Module):
     ) -> None:
         super().__init__()
         self.structures = structures
-        fine = (1, 3, 3)
-        strides = [(1, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2)][: len(channels) - 1]
-        self.contrast = nn.Embedding(contrasts, channels[0])
+        fine, halve = (1, 3, 3), (1, 2, 2)
+        strides: list[tuple[int, int, int]] = [(2, 2, 2)] * (len(channels) - 2)
+        self.contrast = nn.Embedding(contrasts, 2 * channels[0])
         self.stem = nn.Conv3d(stack_channels, channels[0], fine, padding=(0, 1, 1))
-        self.encoder = Encoder(channels[0], channels, strides, fine)
-        self.weights = nn.ModuleList(nn.Conv3d(size, 1, 1) for size in channels)
+        self.down = nn.Conv3d(channels[0], channels[1], halve, stride=halve)
+        self.block = ConvBlock(channels[1], channels[1], fine)
+        self.weights = nn.ModuleList(nn.Conv3d(size, 1, 1) for size in channels[:2])
+        self.encoder = Encoder(channels[1], channels[1:], strides, (3, 3, 3))
         self.decoder = Decoder(channels, fine)
         self.head = nn.Conv3d(channels[0], structures + lesions, 1)
         nn.init.constant_(self.head.bias[structures:], -3.0)  # type: ignore[index]
@@ -193,15 +196,17 @@ class JointSegmenter(nn.Module):
         (B, structures + lesions, H, R, C) float tensor
             Logits: softmax over structures, sigmoid for each lesion.
         """
-        hidden = self.stem(stacks[present])
-        hidden = hidden + self.contrast(contrast[present])[:, :, None, None, None]
-        scales = self.encoder(functional.silu(hidden))
+        style = self.contrast(contrast[present])[:, :, None, None, None]
+        scale, shift = style.chunk(2, dim=1)
+        hidden = self.stem(stacks[present]) * (1.0 + scale) + shift
+        hidden = functional.silu(hidden)
+        scales = [hidden, self.block(self.down(hidden))]
         counts = present.sum(dim=1).tolist()
-        fused = [
+        finest, fine = (
             _average(scale, weight(scale), counts)
             for scale, weight in zip(scales, self.weights, strict=True)
-        ]
-        logits: Tensor = self.head(self.decoder(fused))
+        )
+        logits: Tensor = self.head(self.decoder([finest, *self.encoder(fine)]))
         return logits
 
 

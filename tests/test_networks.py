@@ -63,7 +63,7 @@ def test_segmenter_overfits_one_tiny_case():
     stacks = torch.randn(1, 1, 3, 4, 16, 16)
     target = (stacks[:, 0, 0] > 0.5).long()
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-2)
-    for _ in range(60):
+    for _ in range(120):
         logits = network(
             stacks, torch.zeros(1, 1, dtype=torch.long), torch.ones(1, 1) > 0
         )
@@ -72,7 +72,7 @@ def test_segmenter_overfits_one_tiny_case():
         loss.backward()
         optimizer.step()
 
-    assert float(loss.detach()) < 0.1
+    assert float(loss.detach()) < 0.05
 
 
 def test_an_unknown_architecture_is_refused():
