@@ -39,6 +39,7 @@ _PIXELS = frozenset(
 )
 _WORDS = re.compile(r"[A-Za-z0-9]+")
 _FLOAT_BYTES = 4
+_DUMMY = "UNKNOWN"
 
 
 class Change(StrEnum):
@@ -198,7 +199,10 @@ def _treat_value(
         return Change.REMOVED if element.is_empty else change
     if keyword in settings.cleaned_texts:
         pattern = settings.kept_word
-        return _replace(element, lambda t: clean_text(t, pattern), Change.CLEANED)
+        dummy = _DUMMY if keyword in settings.never_empty else ""
+        return _replace(
+            element, lambda t: clean_text(t, pattern) or dummy, Change.CLEANED
+        )
     if keyword in settings.kept_texts or element.VR in _TECHNICAL:
         return None
     return None if element.tag in _PIXELS else Change.REMOVED

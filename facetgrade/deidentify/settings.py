@@ -55,6 +55,8 @@ class DeidentifySettings(BaseModel):
         Removed, or left without a value.
     kept_texts, cleaned_texts : tuple of str
         Texts that are kept as they are, or of which only known words are kept.
+    never_empty : tuple of str
+        Cleaned texts that must have a value.
     kept_word : str
         Pattern that a word must match as a whole.
     safe_private : tuple of SafePrivate
@@ -71,6 +73,7 @@ class DeidentifySettings(BaseModel):
     emptied: Keywords
     kept_texts: Keywords
     cleaned_texts: Keywords
+    never_empty: Keywords
     kept_word: Pattern
     safe_private: tuple[SafePrivate, ...]
 

@@ -22,7 +22,12 @@ from facetgrade.deidentify.pseudonyms import Pseudonyms
 from facetgrade.errors import ConfigError, IngestError, OutputError
 from facetgrade.ingest import shipped_settings
 from facetgrade.simulate.vendors import Habit
-from tests.exchange.builders import load, simulated_patient, write_phantom
+from tests.exchange.builders import (
+    dciodvfy_errors,
+    load,
+    simulated_patient,
+    write_phantom,
+)
 from tests.ingest.builders import SAGITTAL, image_dataset, save
 
 KEY = b"a secret that is kept apart"
@@ -338,3 +343,11 @@ def test_an_interrupted_run_can_go_on(tmp_path):
 
 def test_changes_have_words():
     assert {change.value for change in Change} >= {"removed", "date shifted"}
+
+
+@pytest.mark.parametrize("habit", [Habit.SIEMENS, Habit.PHILIPS, Habit.ENHANCED])
+def test_copies_are_valid_where_the_source_is(tmp_path, habit):
+    write_phantom(tmp_path / "in", habit)
+    run(tmp_path / "in", tmp_path / "out")
+    for path in sorted((tmp_path / "out").rglob("*.dcm"))[:2]:
+        assert dciodvfy_errors(path) == set()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import shutil
+import subprocess
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pydicom
+import pytest
 from pydicom.dataset import Dataset
 
 from facetgrade.anatomy import Level, Side
@@ -134,6 +137,18 @@ def read(path: Path) -> Dataset:
         for _ in dataset.iterall():
             pass
     return dataset
+
+
+def dciodvfy_errors(path: Path) -> set[str]:
+    """Return the errors that dciodvfy reports, without their places."""
+    program = shutil.which("dciodvfy")
+    if program is None:
+        pytest.skip("dciodvfy is not installed")
+    run = subprocess.run(
+        [program, "-new", path], capture_output=True, text=True, check=False
+    )
+    lines = (run.stdout + run.stderr).splitlines()
+    return {line.split(" - ", 2)[-1] for line in lines if line.startswith("Error")}
 
 
 def load(folder: Path) -> tuple[StudyFiles, Study]:

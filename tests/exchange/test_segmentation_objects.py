@@ -1,8 +1,5 @@
 """DICOM SEG: exact masks, codes and references."""
 
-import shutil
-import subprocess
-
 import numpy as np
 import pytest
 
@@ -15,7 +12,7 @@ from facetgrade.exchange.segments import (
     tracking_id,
 )
 from facetgrade.simulate.vendors import Habit
-from tests.exchange.builders import read
+from tests.exchange.builders import dciodvfy_errors, read
 
 L45_RIGHT = FacetJoint(Level.L4_L5, Side.RIGHT)
 EVERY_WAY = [
@@ -137,30 +134,18 @@ def test_identifiers_name_every_joint():
     assert joint_of("liver") is None
 
 
-def errors_of(path):
-    """Return the errors that dciodvfy reports, without their places."""
-    program = shutil.which("dciodvfy")
-    if program is None:
-        pytest.skip("dciodvfy is not installed")
-    run = subprocess.run(
-        [program, "-new", path], capture_output=True, text=True, check=False
-    )
-    lines = (run.stdout + run.stderr).splitlines()
-    return {line.split(" - ", 2)[-1] for line in lines if line.startswith("Error")}
-
-
 @pytest.mark.parametrize(("habit", "flip"), EVERY_WAY[:5])
 def test_dciodvfy_finds_no_error(written, habit, flip):
     folder, *_, result = written(habit, flip)
     for name in result.names:
-        assert errors_of(folder / "out" / name) == set(), name
+        assert dciodvfy_errors(folder / "out" / name) == set(), name
     assert result.notes == ()
 
 
 def test_errors_inherited_from_illegal_uids_are_noted(written):
     folder, *_, result = written(Habit.STRIPPED, (2,))
     for name in result.names:
-        for error in errors_of(folder / "out" / name):
+        for error in dciodvfy_errors(folder / "out" / name):
             assert "Value invalid for this VR [UI]" in error
     assert len(result.notes) == 1
     assert "illegal UIDs of the source (SOPInstanceUID, Series" in result.notes[0]
