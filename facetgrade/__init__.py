@@ -9,15 +9,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from facetgrade.compare import compare_studies
     from facetgrade.findings import StudyReport
     from facetgrade.ingest import read_studies
     from facetgrade.pipeline import Request, grade_study
 
-__all__ = ["Request", "StudyReport", "__version__", "grade_study", "read_studies"]
+__all__ = [
+    "Request",
+    "StudyReport",
+    "__version__",
+    "compare_studies",
+    "grade_study",
+    "read_studies",
+]
 
 _HOMES = {
     "Request": "facetgrade.pipeline",
     "StudyReport": "facetgrade.findings",
+    "compare_studies": "facetgrade.compare",
     "grade_study": "facetgrade.pipeline",
     "read_studies": "facetgrade.ingest",
 }

@@ -22,7 +22,9 @@ from facetgrade.compare.identity import (
 )
 from facetgrade.compare.registration import JointView, Registration, register_joint
 from facetgrade.compare.settings import CompareSettings
+from facetgrade.config_files import read_shipped
 from facetgrade.findings import Outcome, StudyReport
+from facetgrade.study import Study
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -45,6 +47,41 @@ class Comparison:
     refusal: Obstacle | None = None
     anatomy: AnatomyMatch | None = None
     notes: tuple[str, ...] = ()
+
+
+def compare_studies(
+    baseline: Study,
+    baseline_report: StudyReport,
+    followup: Study,
+    followup_report: StudyReport,
+    settings: CompareSettings | None = None,
+) -> Comparison:
+    """Compare two graded studies of one patient; no image is read, no file written.
+
+    Parameters
+    ----------
+    baseline, followup : Study
+        From `read_studies`.
+    baseline_report, followup_report : StudyReport
+        From `grade_study`.
+    settings : CompareSettings or None
+        Settings; None takes the shipped ones.
+
+    Returns
+    -------
+    Comparison
+        One result per joint that was asked for, with the reason where there is none.
+
+    Raises
+    ------
+    ConfigError
+        If the shipped settings cannot be read.
+    """
+    return compare_time_points(
+        TimePoint(study=baseline, report=baseline_report),
+        TimePoint(study=followup, report=followup_report),
+        settings or read_shipped("configs/compare.toml", CompareSettings),
+    )
 
 
 def compare_time_points(

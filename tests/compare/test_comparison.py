@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+import facetgrade
 from facetgrade.anatomy import FacetJoint, Level, Side
 from facetgrade.compare.case_page import render_comparison
 from facetgrade.compare.changes import Change, Obstacle
@@ -221,3 +222,13 @@ def test_a_refused_pair_has_a_page_that_says_why(phantom, settings):
     )
     assert "This pair is not compared." in Page(page).text
     assert "It could not be graded." in Page(page).text
+
+
+def test_studies_are_compared_with_the_shipped_settings(baseline, followup):
+    found = facetgrade.compare_studies(
+        baseline.study, baseline.report, followup.study, followup.report
+    )
+    assert [joint.change for joint in found.joints] == [
+        Change.IMPROVED,
+        Change.UNCHANGED,
+    ]
