@@ -108,8 +108,10 @@ def refine_locations(
 ) -> Localization:
     """Move located joints to the centroid of their outlined joint space.
 
-    Joints that were not asked for stay on the 4 mm grid of the localizer, unless the
-    level names are assumed, so that any of them may be the one that is meant.
+    A joint that no axial series shows stays where the localizer found it: slices of
+    4 mm along the joint outline its space less truly than the localizer finds it.
+    Joints that were not asked for stay too, unless the level names are assumed, so
+    that any of them may be the one that is meant.
 
     Parameters
     ----------
@@ -136,7 +138,7 @@ def refine_locations(
         or (joint.level and FacetJoint(joint.level, joint.side) in joints)
     ]
     sharpest = _sharpest(study.series)
-    views = [view for view in (_view(sharpest, j) for j in wanted) if view.stacks]
+    views = [view for view in (_view(sharpest, j) for j in wanted) if _is_crossed(view)]
     readings = read_joints(
         [_question(view, None) for view in views],
         segmenter,
@@ -151,6 +153,11 @@ def refine_locations(
         for joint in localization.joints
     ]
     return dataclasses.replace(localization, joints=tuple(moved))
+
+
+def _is_crossed(view: _View) -> bool:
+    """Tell whether slices across the joint show it."""
+    return any(one.plane is Plane.AXIAL for one in view.series)
 
 
 def _sharpest(series: Sequence[Series]) -> list[Series]:
