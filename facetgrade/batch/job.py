@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from facetgrade.batch.anchors import Anchors
+from facetgrade.batch.masking import Masking
 from facetgrade.config import PipelineConfig
 from facetgrade.exchange.settings import DicomSettings
 from facetgrade.findings import StudyReport
@@ -18,6 +19,7 @@ from facetgrade.report import Failure, ReportContext, StudyEntry
 from facetgrade.stopwatch import Stopwatch
 from facetgrade.study import Study
 
+NO_MASKING = Masking()
 GradeStudy = Callable[[Study, Request, Stopwatch], StudyReport]
 
 
@@ -64,6 +66,8 @@ class BatchJob:
         Grade again what is done, even by other settings.
     dicom : DicomSettings or None
         Also write DICOM SEG and SR, labelled so.
+    masking : Masking
+        Whether sources and dates are masked.
     """
 
     inputs: tuple[Path, ...]
@@ -75,6 +79,7 @@ class BatchJob:
     privacy: Privacy
     force: bool = False
     dicom: DicomSettings | None = None
+    masking: Masking = NO_MASKING
 
     @property
     def made_by(self) -> dict[str, Any]:
@@ -88,6 +93,8 @@ class BatchJob:
             "keep-patient-id": self.privacy.keep_patient_id,
             "mask-uids": self.privacy.mask_uids,
             "dicom": self.dicom.model_dump(mode="json") if self.dicom else False,
+            "mask-source": self.masking.sources,
+            "mask-dates": self.masking.dates,
             "key": hashlib.sha256(b"ledger" + self.privacy.key).hexdigest(),
         }
 

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from facetgrade.batch.anchors import Point
 from facetgrade.batch.job import BatchJob, BatchSummary, GradeStudy, Watcher
 from facetgrade.batch.ledger import Ledger, fingerprint
+from facetgrade.batch.masking import Masks, find_masks, hidden_problems
 from facetgrade.errors import FacetGradeError, IngestError, one_line
 from facetgrade.findings import StudyReport
 from facetgrade.ingest import StudyFiles, content_sha256, load_study, scan_inputs
@@ -68,19 +69,21 @@ def grade_batch(
     with stopwatch.stage("search"):
         found, failures = _find(job, watcher)
     job.anchors.check([files.source for files in found])
+    masks = find_masks(found, job.masking, job.privacy, job.out)
+    failures = [masks.failure(one, k) for k, one in enumerate(failures, start=1)]
     watcher.found(len(found))
     with Ledger(job.out) as ledger:
         for folder in ledger.claim(job.made_by, start_over=job.force):
             shutil.rmtree(job.out / folder, ignore_errors=True)
         summary = BatchSummary(failures=list(failures))
-        run = _Run(job, grade, watcher, ledger, summary)
+        run = _Run(job, grade, watcher, ledger, summary, masks)
         try:
-            for files in found:
+            for files in masks.files:
                 _grade_next(run, files)
             for failure in failures:
                 watcher.failed(failure)
         finally:
-            _write_tables(run, found, started_at, stopwatch)
+            _write_tables(run, masks.files, started_at, stopwatch)
     return run.summary
 
 
@@ -113,6 +116,7 @@ class _Run:
     watcher: Watcher
     ledger: Ledger
     summary: BatchSummary
+    masks: Masks
 
     def name(self, files: StudyFiles) -> str:
         """Name the folder of a study."""
@@ -124,9 +128,10 @@ def _find(job: BatchJob, watcher: Watcher) -> tuple[list[StudyFiles], list[Failu
     """Find studies, without the results of earlier runs, and what is missing."""
     results = (job.out / STUDIES).resolve()
     scan = scan_inputs(job.inputs, job.config.ingest)
-    for problem in scan.problems:
+    problems = hidden_problems(scan.problems, job.masking)
+    for problem in problems:
         log.info("not used: %s", one_line(problem))
-    watcher.problems(scan.problems)
+    watcher.problems(problems)
     found = [
         files
         for files in scan.studies
@@ -160,7 +165,7 @@ def _grade_next(run: _Run, files: StudyFiles) -> None:
     try:
         entry = _finish_study(run, files, watch)
     except FacetGradeError as error:
-        message = str(error)
+        message = run.masks.text(str(error), files)
     except MemoryError:
         message = "not enough memory"
     except OSError as error:
@@ -190,14 +195,16 @@ def _finish_study(run: _Run, files: StudyFiles, watch: Stopwatch) -> StudyEntry:
     """Grade and write one study, or find it done."""
     job, out = run.job, run.job.out
     folder = f"{STUDIES}/{run.name(files)}"
-    anchors = job.anchors.of(files.source)
+    anchors = job.anchors.of(run.masks.original(files))
+    dated = run.masks.key(files)
     with watch.stage("read"):
         if run.ledger.knows(folder) and not job.force:
-            key = _content_key(content_sha256(files), anchors)
+            key = _content_key(content_sha256(files), anchors, dated)
             done = run.ledger.find(folder, key)
             if done:
                 return done
         study = load_study(files, job.config.ingest, job.privacy)
+        study = run.masks.study(study, files)
     report = run.grade(study, replace(job.request, anchors=anchors), watch)
     with watch.stage("report"):
         partial = out / f"{folder}.partial"
@@ -214,7 +221,7 @@ def _finish_study(run: _Run, files: StudyFiles, watch: Stopwatch) -> StudyEntry:
         _replace_folder(partial, out / folder)
     report = replace(report, stage_seconds=dict(watch.seconds))
     entry = study_entry(report, study, out / folder, out)
-    run.ledger.record(entry, _content_key(study.content_sha256, anchors))
+    run.ledger.record(entry, _content_key(study.content_sha256, anchors, dated))
     log.info("%s: %s", study.uid, _seconds(watch))
     return entry
 
@@ -233,9 +240,11 @@ def _write_dicom(
     return replace(study, notes=(*study.notes, *made.notes)), {"dicom": made.names}
 
 
-def _content_key(content: str, anchors: Mapping[str, Point]) -> str:
+def _content_key(
+    content: str, anchors: Mapping[str, Point], shown: Mapping[str, str]
+) -> str:
     """Hash what the result depends on beside the settings of the run."""
-    return fingerprint({"content": content, "anchors": anchors})
+    return fingerprint({"content": content, "anchors": anchors, **shown})
 
 
 def _replace_folder(partial: Path, folder: Path) -> None:
@@ -254,7 +263,7 @@ def _hashed_inputs(run: _Run, found: Sequence[StudyFiles]) -> tuple[RunInput, ..
     hashes = {e.folder: e.content_sha256 for e in run.summary.entries}
     failed = {failure.source for failure in run.summary.failures}
     inputs = []
-    for path in run.job.inputs:
+    for number, path in enumerate(run.job.inputs, start=1):
         place = path.resolve()
         contents = [
             content_sha256(files)
@@ -265,7 +274,8 @@ def _hashed_inputs(run: _Run, found: Sequence[StudyFiles]) -> tuple[RunInput, ..
             if any(file.path.resolve().is_relative_to(place) for file in files.files)
         ]
         whole = fingerprint({"studies": sorted(contents)}) if all(contents) else ""
-        inputs.append(RunInput(path=str(path), sha256=whole if contents else ""))
+        name = run.masks.input_name(path, number)
+        inputs.append(RunInput(path=name, sha256=whole if contents else ""))
     return tuple(inputs)
 
 

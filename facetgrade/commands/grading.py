@@ -60,6 +60,14 @@ def grade(
     mask_uids: Annotated[
         bool, typer.Option("--mask-uids", help="Replace DICOM UIDs in all outputs.")
     ] = False,
+    mask_source: Annotated[
+        bool,
+        typer.Option("--mask-source", help="Show a number instead of folder names."),
+    ] = False,
+    mask_dates: Annotated[
+        bool,
+        typer.Option("--mask-dates", help="Show days since the subject's first study."),
+    ] = False,
     dicom: Annotated[
         bool,
         typer.Option("--dicom", help="Also write DICOM SEG and SR for the archive."),
@@ -75,17 +83,14 @@ def grade(
     option, 3: some studies failed, 130: interrupted.
     """
     chosen_levels = _levels(levels)
-    if dicom and mask_uids:
-        raise ConfigError(
-            "--dicom writes objects that file with the study by its UIDs; leave out "
-            "--mask-uids, or run facetgrade deidentify first"
-        )
+    labels = _dicom_settings(mask_uids=mask_uids) if dicom else None
     console = open_console(out)
 
     from facetgrade.batch import BatchJob, grade_batch
     from facetgrade.batch.console import BatchConsole, print_summary
     from facetgrade.batch.grader import Grader
     from facetgrade.batch.interrupts import remember_interrupts
+    from facetgrade.batch.masking import Masking
     from facetgrade.config import read_config
     from facetgrade.pipeline import Request
     from facetgrade.stopwatch import Stopwatch
@@ -102,7 +107,8 @@ def grade(
         anchors=_anchors(anchor or [], anchors),
         privacy=_privacy(key, keep_patient_id=keep_patient_id, mask_uids=mask_uids),
         force=force,
-        dicom=_dicom_settings() if dicom else None,
+        dicom=labels,
+        masking=Masking(sources=mask_source, dates=mask_dates),
     )
     try:
         with remember_interrupts() as interrupts, BatchConsole(console) as watcher:
@@ -118,7 +124,13 @@ def grade(
     raise typer.Exit(summary.exit_code)
 
 
-def _dicom_settings() -> DicomSettings:
+def _dicom_settings(*, mask_uids: bool) -> DicomSettings:
+    """Read the labels of DICOM output, which needs the UIDs of the study."""
+    if mask_uids:
+        raise ConfigError(
+            "--dicom writes objects that file with the study by its UIDs; leave out "
+            "--mask-uids, or run facetgrade deidentify first"
+        )
     from facetgrade.config import read_settings, shipped_path
     from facetgrade.exchange.settings import ExchangeSettings
 

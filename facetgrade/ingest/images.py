@@ -72,6 +72,15 @@ def read_dicom_series(
     return result
 
 
+def header_date(dataset: Dataset) -> str:
+    """Return the study date as YYYY-MM-DD, empty when unknown."""
+    for keyword in _DATES:
+        digits = text(dataset, keyword).replace(".", "").replace("-", "")
+        if len(digits) == 8 and digits.isdigit():
+            return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}"
+    return ""
+
+
 @dataclass(eq=False, slots=True)
 class _Reading:
     """What has been read so far."""
@@ -91,7 +100,7 @@ def _read_file(
 ) -> None:
     """Read the frames of one file, or count it as rejected."""
     dataset = read_dataset(content)
-    reading.date = reading.date or _date(dataset)
+    reading.date = reading.date or header_date(dataset)
     frames: list[Frame] = []
     reason = reject_image(dataset, settings.series_rules.reject)
     if not reason:
@@ -120,12 +129,3 @@ def _frames(dataset: Dataset, file: SourceFile) -> list[Frame]:
     if is_multi_frame(dataset):
         return enhanced_frames(dataset, file)
     return [classic_frame(dataset, file)]
-
-
-def _date(dataset: Dataset) -> str:
-    """Return the study date as YYYY-MM-DD, empty when unknown."""
-    for keyword in _DATES:
-        digits = text(dataset, keyword).replace(".", "").replace("-", "")
-        if len(digits) == 8 and digits.isdigit():
-            return f"{digits[:4]}-{digits[4:6]}-{digits[6:]}"
-    return ""

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from facetgrade.batch import Anchors, BatchJob, grade_batch
+from facetgrade.batch.masking import Masking
 from facetgrade.batch.runner import study_folder_name
 from facetgrade.config import (
     config_values,
@@ -325,3 +326,65 @@ def test_dicom_objects_are_written_and_listed(make_job, tmp_path):
         record = json.loads((folder / "study.json").read_text())
         assert record["files"]["dicom"] == ["dicom/sr.dcm"]
         assert (folder / "dicom/sr.dcm").is_file()
+
+
+def every_text(out):
+    """Return all that a run wrote, names of files included."""
+    parts = []
+    for path in out.rglob("*"):
+        parts.append(str(path.relative_to(out)).encode())
+        parts += [path.read_bytes()] if path.is_file() else []
+    return b"\n".join(parts)
+
+
+def test_masked_sources_are_running_numbers(make_job, studies):
+    (studies / "anna" / "report_of_anna.dcm").write_bytes(b"no DICOM")
+    job = make_job(masking=Masking(sources=True))
+    _, events = run(job)
+    assert events.of("graded") == ["1", "2"]
+    assert {row["source"] for row in rows(job)} == {"1", "2"}
+    # The series descriptions of this phantom hold the names; they are no sources.
+    written = every_text(job.out).replace(b"anna T2", b"").replace(b"bert T2", b"")
+    assert b"anna" not in written
+    assert b"bert" not in written
+
+
+def test_a_masked_study_keeps_its_number(make_job, studies):
+    job = make_job(masking=Masking(sources=True))
+    run(job)
+    # Sorted before the others.
+    write_series(studies / "aaron", gradient_volume(), study="aaron", series="T2")
+    _, events = run(job)
+    assert (events.of("skipped"), events.of("graded")) == (["1", "2"], ["3"])
+    assert len(rows(job)) == 12
+
+
+def test_masked_dates_count_from_the_first_study_of_a_subject(make_job, studies):
+    for name, day in (("first", "20250101"), ("later", "20260101")):
+        write_series(
+            studies / name,
+            gradient_volume(),
+            study=name,
+            series="T2",
+            StudyDate=day,
+            PatientID="pair",
+        )
+    job = make_job(masking=Masking(dates=True))
+    run(job)
+    dates = {row["source"]: row["study_date"] for row in rows(job)}
+    # anna and bert are one patient on one day; 2025 has 365 days
+    assert dates == {"anna": "0", "bert": "0", "first": "0", "later": "365"}
+    assert b"2025-01-01" not in every_text(job.out)
+
+
+def test_anchors_go_by_the_true_source_of_a_masked_study(make_job):
+    seen = []
+
+    def remember(study, request, watch):
+        seen.append((study.source, dict(request.anchors)))
+        return nothing_found(study, request, watch)
+
+    anchors = Anchors(by_source={"bert": {"L5": (1.0, 2.0, 3.0)}})
+    job = make_job(masking=Masking(sources=True), anchors=anchors)
+    run(job, remember)
+    assert seen == [("1", {}), ("2", {"L5": (1.0, 2.0, 3.0)})]
