@@ -14,6 +14,7 @@ import typer
 
 from facetgrade.commands.comparing import compare
 from facetgrade.commands.deidentifying import deidentify
+from facetgrade.commands.exporting import export
 from facetgrade.commands.grading import grade
 from facetgrade.commands.reading import read_sr
 from facetgrade.commands.terminal import ConfigFile
@@ -31,6 +32,7 @@ app.command()(grade)
 app.command()(compare)
 app.command("read-sr")(read_sr)
 app.command()(deidentify)
+app.command()(export)
 
 Workers = Annotated[
     int, typer.Option(min=1, help="Patients simulated at the same time.")
