@@ -19,11 +19,9 @@ from facetgrade.study import Sequence as Contrast
 from facetgrade.study import Series
 
 # T1 with fat suppression is hardly ever acquired without contrast agent.
-_SUPPRESSED = {
-    Contrast.T2: Contrast.T2_FS,
-    Contrast.T1: Contrast.T1_FS_POST,
-    Contrast.T1_FS_POST: Contrast.T1_FS_POST,
-}
+_SUPPRESSED = {Contrast.T1: Contrast.T1_FS_POST, Contrast.T2: Contrast.T2_FS}
+_PLAIN = {suppressed: plain for plain, suppressed in _SUPPRESSED.items()}
+_KNOWN = {*_SUPPRESSED, *_PLAIN}
 _BRIGHT_SHARE = 0.85
 _MUSCLE_SHARES = (0.2, 0.7)
 _MIN_CELLS = 50
@@ -53,7 +51,7 @@ def tell_fat_apart(
     plain = [one for one in series if one.sequence is Contrast.T2]
     return [
         _judged(one, [other for other in plain if other is not one], rules)
-        if one.sequence in _SUPPRESSED and any(one is other for other in untold)
+        if one.sequence in _KNOWN and any(one is other for other in untold)
         else one
         for one in series
     ]
@@ -119,11 +117,8 @@ def _judged(one: Series, references: Sequence[Series], rules: PixelRules) -> Ser
     if not known:
         return one
     loss = float(np.mean(known))
-    sequence = one.sequence
-    if loss >= rules.fat_loss:
-        sequence = _SUPPRESSED[one.sequence]
-    elif one.sequence is Contrast.T1_FS_POST:
-        sequence = Contrast.T1
+    changes = _SUPPRESSED if loss >= rules.fat_loss else _PLAIN
+    sequence = changes.get(one.sequence, one.sequence)
     if sequence is one.sequence:
         return one
     why = (

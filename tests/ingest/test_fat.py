@@ -60,6 +60,14 @@ def test_of_two_series_called_t2_the_one_with_dark_fat_is_suppressed(plain, supp
     assert classes(suppressed, plain) == [Sequence.T2_FS, Sequence.T2]
 
 
+def test_plain_t2_that_was_read_as_suppressed_is_corrected(plain, suppressed):
+    misread = replace(plain, sequence=Sequence.T2_FS)
+    right = replace(suppressed, sequence=Sequence.T2_FS)
+
+    expected = [Sequence.T2, Sequence.T2, Sequence.T2_FS]
+    assert classes(plain, misread, right) == expected
+
+
 def test_another_shading_of_the_same_contrast_is_no_suppression(plain):
     shaded = series("T2", Sequence.T2, shade_mm=90.0)
 
