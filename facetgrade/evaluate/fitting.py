@@ -147,6 +147,7 @@ def fit_numbering(
         np.array([study.cut.sacrum_vote for study in studies if study.cut], np.float64),
         claimed=choices.claimed_without_sacrum,
     )
+    sacrum_vote = min(sacrum_vote, choices.largest_sacrum_vote)
     seen = [one for one in found if one.sacrum_vote >= sacrum_vote]
     minimum = choose_minimum(
         best_probabilities(seen, temperature),

@@ -169,6 +169,8 @@ class ChoiceSettings(_Section):
         No smaller probability is ever decided.
     claimed_without_sacrum : float
         Share of the studies cut above the sacrum that may count as showing it.
+    largest_sacrum_vote : float
+        The vote for a sacrum in view is never asked to be larger.
     flagged_joints : float
         Share of the joints located right that is flagged as unlike training.
     chance : float
@@ -178,6 +180,7 @@ class ChoiceSettings(_Section):
     right_numberings: Annotated[float, Field(gt=0.0, le=1.0)]
     least_numbering_probability: Annotated[float, Field(ge=0.0, le=1.0)]
     claimed_without_sacrum: Annotated[float, Field(ge=0.0, le=1.0)]
+    largest_sacrum_vote: Annotated[float, Field(ge=0.0, le=1.0)]
     flagged_joints: Annotated[float, Field(ge=0.0, le=1.0)]
     chance: Annotated[float, Field(ge=0.0, le=1.0)]
 

@@ -17,6 +17,7 @@ from facetgrade.findings import (
     SegmentedJoint,
 )
 from facetgrade.geometry import VolumeGeometry, covered
+from facetgrade.segment.doubt import doubt_lesions
 from facetgrade.segment.network import Network, Reading, read_joints
 from facetgrade.segment.patches import joint_grid, sample_series
 from facetgrade.segment.settings import SegmentSettings
@@ -90,7 +91,7 @@ def segment_joints(
     masks: dict[FacetJoint, list[JointMasks]] = {view.joint: [] for view in views}
     typical: dict[FacetJoint, float] = {}
     for (view, contrast), reading in zip(questions, readings, strict=True):
-        masks[view.joint].append(_masks(view, contrast, reading))
+        masks[view.joint].append(_masks(view, contrast, reading, settings))
         core = _core(view.grid, settings.core_radius_mm)
         typical[view.joint] = float(reading.confidence[core].mean())
     return {
@@ -238,7 +239,9 @@ def _question(
     return chosen
 
 
-def _masks(view: _View, contrast: Contrast | None, reading: Reading) -> JointMasks:
+def _masks(
+    view: _View, contrast: Contrast | None, reading: Reading, settings: SegmentSettings
+) -> JointMasks:
     """Keep what was read, and where the judged contrast could show it."""
     judging = [
         (one, stack)
@@ -246,13 +249,14 @@ def _masks(view: _View, contrast: Contrast | None, reading: Reading) -> JointMas
         if contrast is None or one.sequence is contrast
     ]
     in_view = np.any([stack[1] > 0 for _, stack in judging], axis=0)
+    seen = {
+        lesion: np.where(in_view, reading.lesions[k], 0.0).astype(np.float32)
+        for k, lesion in enumerate(Lesion)
+    }
     return JointMasks(
         geometry=view.grid,
         structures=reading.structures,
-        lesions={
-            lesion: np.where(in_view, reading.lesions[k], 0.0).astype(np.float32)
-            for k, lesion in enumerate(Lesion)
-        },
+        lesions=doubt_lesions(seen, settings.belief, view.grid.voxel_volume_mm3),
         in_view=np.asarray(in_view),
         sequence=contrast or _best_for_fluid(view.series),
     )
