@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from facetgrade.errors import ConfigError
+
+_DRAWING = re.compile(r"<svg\b[^>]*>")
 
 
 def check_pdf() -> None:
@@ -32,24 +37,32 @@ def page_pdf(page: str) -> bytes:
         If WeasyPrint or the Pango libraries it draws with are missing.
     """
     weasyprint = _weasyprint()
-    document = weasyprint.HTML(string=page, url_fetcher=_only_inline)
+    only_inline = weasyprint.urls.URLFetcher(allowed_protocols=("data",))
+    document = weasyprint.HTML(string=printable(page), url_fetcher=only_inline)
     content: bytes = document.write_pdf()
     return content
+
+
+def printable(page: str) -> str:
+    """Add the styles for paper to a page, and to each of its drawings."""
+    drawings = _style("pdf_svg.css")
+    with_style = _DRAWING.sub(lambda tag: tag[0] + drawings, page)
+    return with_style.replace("</head>", f"{_style('pdf.css')}</head>", 1)
+
+
+@cache
+def _style(name: str) -> str:
+    sheet = files("facetgrade.compare") / "templates" / name
+    return f"<style>{sheet.read_text(encoding='utf-8')}</style>"
 
 
 def _weasyprint() -> Any:
     try:
         import weasyprint
+        import weasyprint.urls
     except (ImportError, OSError) as error:
         raise ConfigError(
-            f"--pdf needs WeasyPrint and Pango ({error}); install "
-            "the system package of Pango (Debian: libpangoft2-1.0-0)"
+            f"--pdf needs WeasyPrint and Pango ({error}); install the system package "
+            "of Pango (Debian: libpangoft2-1.0-0)"
         ) from error
     return weasyprint
-
-
-def _only_inline(url: str) -> Any:
-    """Read data URIs, refuse everything else."""
-    if not url.startswith("data:"):
-        raise ValueError(f"a page must not need {url[:80]}")
-    return _weasyprint().default_url_fetcher(url)

@@ -102,7 +102,7 @@ def test_a_known_motion_is_found_from_a_start_that_is_3_mm_off(pair, settings):
     assert apart_mm.max() < 0.3
     assert found.problem == ""
     assert found.error_mm < 0.5
-    assert found.similarity > 0.97
+    assert found.similarity > 0.95
     # 3 mm is what the start was off: sqrt(4 + 4 + 1)
     assert found.shift_mm == pytest.approx(3.0, abs=0.4)
 
