@@ -19,6 +19,7 @@ from pydicom.uid import (
 
 from facetgrade.errors import IngestError
 from facetgrade.ingest.archive import SourceFile
+from facetgrade.ingest.deflate import refuse_deflate_bomb
 from facetgrade.ingest.elements import number, numbers, quiet, text, texts
 
 _MAGIC_OFFSET = 128
@@ -323,6 +324,7 @@ def checked_plane(
 
 def _read(stream: BinaryIO, *, tags: list[str] | None, **options: Any) -> Dataset:
     """Read leniently, turning every failure into one sentence."""
+    refuse_deflate_bomb(stream)
     try:
         with quiet():
             dataset = pydicom.dcmread(stream, force=True, specific_tags=tags, **options)

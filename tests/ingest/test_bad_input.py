@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from facetgrade.errors import IngestError
 from facetgrade.ingest import content_sha256, find_studies, load_study, read_studies
@@ -193,3 +194,21 @@ def test_film_of_several_frames_without_geometry_is_refused(
 
     with pytest.raises(IngestError, match="5 frames but places for 1"):
         load(tmp_path, settings, privacy)
+
+
+def test_deflated_bomb_is_refused_before_it_is_unpacked(
+    tmp_path, settings, privacy, monkeypatch
+):
+    monkeypatch.setattr("facetgrade.ingest.deflate._MAX_DEFLATED_MB", 1)
+    zeros = np.zeros((1000, 1000), np.uint16)
+    save(
+        image_dataset(zeros, (0, 0, 0)),
+        tmp_path / "bomb.dcm",
+        syntax=DeflatedExplicitVRLittleEndian,
+    )
+    write_series(tmp_path, PIXELS)
+
+    study = load(tmp_path, settings, privacy)
+
+    assert (tmp_path / "bomb.dcm").stat().st_size < 10_000
+    assert study.notes[0] == "bomb.dcm unpacks to more than 1 MB, refused"
