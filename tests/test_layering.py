@@ -34,6 +34,7 @@ EDGES = (
     "review/",
     "compare/graded.py",
     "compare/pairs_table.py",
+    "compare/pdf.py",
     "compare/tables.py",
     "compare/write.py",
     "simulate/",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from facetgrade.batch import BatchJob
     from facetgrade.batch.grader import Grader
+    from facetgrade.compare.inputs import GradeInto
     from facetgrade.compare.job import CompareSummary, PairEntry
+    from facetgrade.compare.run import CompareRequest
     from facetgrade.compare.settings import CompareSettings
     from facetgrade.stopwatch import Stopwatch
 
@@ -94,20 +96,21 @@ def compare(
 
     from facetgrade.batch import BatchJob
     from facetgrade.batch.grader import Grader
-    from facetgrade.compare.run import CompareRequest, run_comparison
+    from facetgrade.compare.run import CompareRequest
     from facetgrade.config import read_config
     from facetgrade.pipeline import Request
     from facetgrade.stopwatch import Stopwatch
 
     settings, stopwatch = read_config(config), Stopwatch()
     grader = Grader(settings, device, stopwatch)
-    asked = Request(levels=chosen_levels, accept_assumed_levels=accept_assumed_levels)
     batch = BatchJob(
         inputs=(),
         out=out,
         config=settings,
         context=grader.context,
-        request=asked,
+        request=Request(
+            levels=chosen_levels, accept_assumed_levels=accept_assumed_levels
+        ),
         anchors=_anchors([], anchors),
         privacy=_privacy(key, keep_patient_id=keep_patient_id, mask_uids=mask_uids),
         force=force,
@@ -121,13 +124,21 @@ def compare(
         settings=_settings(compare_config),
         batch=batch,
     )
+    grade_into = _grading(console, batch, grader, stopwatch)
+    raise typer.Exit(_run(console, request, grade_into))
+
+
+def _run(console: Console, request: CompareRequest, grade_into: GradeInto) -> int:
+    """Compare, print every pair and return the exit code."""
+    from facetgrade.compare.run import run_comparison
+
     summary = run_comparison(
         request,
-        grade_into=_grading(console, batch, grader, stopwatch),
+        grade_into=grade_into,
         finished=lambda entry: _print_pair(console, entry),
     )
-    _print_end(console, summary, out)
-    raise typer.Exit(summary.exit_code)
+    _print_end(console, summary, request.batch.out)
+    return summary.exit_code
 
 
 def _settings(changes: Path | None) -> CompareSettings:
@@ -146,7 +157,7 @@ def _check_pdf(wanted: bool) -> None:
 
 def _grading(
     console: Console, batch: BatchJob, grader: Grader, stopwatch: Stopwatch
-) -> Callable[[Sequence[Path], Path], None]:
+) -> GradeInto:
     """Return what grades some places into a folder, showing progress."""
     from facetgrade.batch import grade_batch
     from facetgrade.batch.console import BatchConsole
