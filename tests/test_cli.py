@@ -200,6 +200,17 @@ def test_bad_input_is_one_error_and_code_2(command, home, tmp_path, fill):
     }
 
 
+def test_a_file_name_of_odd_bytes_is_one_line(command, home, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / os.fsdecode(b"no\xff\nimage.txt")).touch()
+    options = ("-o", tmp_path / "out", "--config", home / "tiny.toml")
+    code, output, errors = command("grade", folder, *options)
+    lines = [line for line in output.splitlines() if line.startswith("not used")]
+    assert (code, len(lines), len(errors.splitlines())) == (2, 1, 1)
+    assert "image.txt is empty" in lines[0]
+
+
 def test_a_bug_is_called_one(command, monkeypatch):
     def broken():
         raise ZeroDivisionError

@@ -97,7 +97,12 @@ def scan_inputs(paths: Sequence[Path], settings: IngestSettings) -> Scan:
     return Scan(
         studies=tuple(_with_problems(study, walk.problems) for study in named),
         problems=tuple(problem.sentence for problem in walk.problems),
-        unread=tuple(_unread(named, walk.problems, _base(inputs))),
+        unread=tuple(
+            sorted(
+                _unread(named, walk.problems, _base(inputs)),
+                key=lambda place: place.source,
+            )
+        ),
     )
 
 
@@ -180,7 +185,7 @@ def _unread(
     for problem in problems:
         if problem.hides_images and known.isdisjoint(problem.place.parents):
             folders.setdefault(problem.place.parent, []).append(problem)
-    for folder, found in sorted(folders.items()):
+    for folder, found in folders.items():
         alone = len(found) == 1
         more = "" if alone else f" (and {len(found) - 1} more files)"
         place = found[0].place if alone else folder

@@ -1,6 +1,8 @@
 import csv
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -281,6 +283,71 @@ def test_inputs_without_any_study_are_an_error(make_job, tmp_path):
     empty.mkdir()
     with pytest.raises(IngestError, match=r"no MR study was found in .*empty"):
         run(make_job(inputs=(empty,)))
+
+
+def test_files_that_nobody_could_read_fail_like_a_study(make_job, studies):
+    (studies / "carl").mkdir()
+    for name in ("1.dcm", "2.dcm"):
+        (studies / "carl" / name).touch()
+    (studies / "damaged.zip").write_bytes(b"PK\3\4" + bytes(100))
+    (studies / "notes.txt").write_text("no image")
+    job = make_job()
+    summary, events = run(job)
+    assert (summary.exit_code, summary.bugs) == (3, 0)
+    assert events.of("failed") == ["carl", "damaged.zip"]
+    failures = json.loads((job.out / "run.json").read_text())["failures"]
+    assert "the copy was interrupted (and 1 more files)" in failures[0]["message"]
+    assert "damaged, incomplete or locked" in failures[1]["message"]
+
+
+def test_a_folder_without_permission_fails_like_a_study(make_job, studies, monkeypatch):
+    (studies / "carl").mkdir()
+
+    def scandir(path, scan=os.scandir):
+        if str(path).endswith("carl"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    summary, _ = run(make_job())
+    message = "carl cannot be read (Permission denied); check permissions and disk"
+    assert [failure.message for failure in summary.failures] == [message]
+    assert summary.exit_code == 3
+
+
+def test_a_file_without_permission_leaves_a_hole_that_is_filled(make_job, monkeypatch):
+    def read_bytes(path, read=Path.read_bytes):
+        if path.name == "slice002.dcm" and "anna" in path.parts:
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    notes = {}
+
+    def grade(study, request, watch):
+        notes[study.source] = study.notes
+        return nothing_found(study, request, watch)
+
+    assert run(make_job(), grade)[0].exit_code == 0
+    assert any("slice002.dcm cannot be read" in note for note in notes["anna"])
+    assert notes["bert"] == ()
+
+
+def test_an_input_of_links_to_images_elsewhere_is_not_empty(
+    make_job, studies, tmp_path
+):
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "anna").symlink_to(studies / "anna")
+    job = make_job(inputs=(tmp_path / "linked",))
+    assert run(job)[0].exit_code == 0
+    assert {row["source"] for row in rows(job)} == {"anna"}
+
+
+def test_results_beside_the_images_are_not_graded(make_job, studies):
+    for _ in range(2):
+        summary, events = run(make_job(out=studies))
+        assert (events.of("found"), events.of("problem")) == ([2], [])
+        assert summary.exit_code == 0
 
 
 def test_results_inside_the_input_are_not_graded(make_job, studies):
