@@ -150,10 +150,10 @@ class SpineLocalizer(nn.Module):
 class JointSegmenter(nn.Module):
     """Structures and lesions of one joint from any number of stacks.
 
-    Each stack, resampled to the joint grid, passes a stem that its contrast class scales
-    and shifts, and one block at half the in-plane resolution. At both scales the stacks
-    are averaged with weights that the network gives per voxel, so that a stack counts
-    where it can resolve something. All further blocks see all stacks at once.
+    Each stack, resampled to the joint grid, passes a stem that its contrast class
+    scales and shifts, and one block at half the in-plane resolution. At both scales the
+    stacks are averaged with weights that the network gives per voxel, so that a stack
+    counts where it can resolve something. All further blocks see all stacks at once.
     """
 
     def __init__(
