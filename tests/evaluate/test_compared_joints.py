@@ -93,6 +93,7 @@ def truth_folder(tmp_path):
         "patient_id": "SIM-1",
         "habit": "ge",
         "provenance": {"lumbar_type_vertebrae": "6", "transitional": "yes"},
+        "vertebrae": [{"name": "L4", "center_lps_mm": [0.0, 0.0, 0.0]}],
         "lesion_labels": {
             "effusion": 1,
             "soft_tissue_edema": 2,

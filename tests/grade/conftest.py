@@ -24,6 +24,7 @@ from facetgrade.grade.settings import GradeSettings
 from facetgrade.study import Sequence
 
 CONFIG = Path(__file__).parents[2] / "configs" / "grade.toml"
+CALIBRATION = CONFIG.with_name("calibrate.toml")
 Paint = Callable[["Grid"], NDArray]
 
 
@@ -168,8 +169,13 @@ def _build_extents() -> Callable[..., Extents]:
 
 @pytest.fixture(scope="session")
 def shipped() -> GradeSettings:
-    """Return the settings of configs/grade.toml."""
-    return GradeSettings.model_validate(tomllib.loads(CONFIG.read_text("utf-8")))
+    """Return configs/grade.toml with what calibration fits put back to its start."""
+    values = tomllib.loads(CONFIG.read_text("utf-8"))
+    values["confidence"] = tomllib.loads(CALIBRATION.read_text("utf-8"))["start"][
+        "confidence"
+    ]
+    values["acceptance"] |= {"minimum_typicality": 0.30, "flagged_typicality": 0.50}
+    return GradeSettings.model_validate(values)
 
 
 @pytest.fixture(scope="session")
