@@ -58,6 +58,9 @@ _SCALES = {
 def widen_intervals(extents: Extents, margins: MarginSettings) -> Extents:
     """Put the calibrated margins around the intervals of one joint.
 
+    The margins come from joints that show the finding; where nothing at all was
+    measured the interval stays empty, and the grade's probability holds the doubt.
+
     Parameters
     ----------
     extents : Extents
@@ -75,7 +78,7 @@ def widen_intervals(extents: Extents, margins: MarginSettings) -> Extents:
         fields = _FRACTIONS if name == "perimeter_fraction" else (name,)
         for field in fields:
             interval: Interval | None = getattr(extents, field)
-            if interval is not None:
+            if interval is not None and interval.high > 0.0:
                 margin: Margin = getattr(margins, name)
                 changed[field] = _widen(interval, margin, _SCALES[name])
     return replace(extents, **changed)  # type: ignore[arg-type]  # names of intervals

@@ -2,8 +2,13 @@ import numpy as np
 import pytest
 
 from facetgrade.findings import Interval
-from facetgrade.grade.margins import fit_margins, interval_coverage, widen_intervals
-from facetgrade.grade.settings import Margin
+from facetgrade.grade.margins import (
+    MEASURES,
+    fit_margins,
+    interval_coverage,
+    widen_intervals,
+)
+from facetgrade.grade.settings import Margin, MarginSettings
 
 ABSENT = {"soft_tissue_edema_mm3": 0.0, "marrow_edema_mm3": 0.0}
 
@@ -82,3 +87,14 @@ def test_too_few_joints_change_nothing(build_extents):
 def test_joints_without_the_finding_do_not_count(build_extents):
     measured, true = errors(build_extents, seed=1, joints=5)
     assert interval_coverage(measured, true)["marrow_edema_mm3"][1] == 0
+
+
+def test_a_finding_that_is_not_seen_at_all_gets_no_margin(build_extents):
+    wide = Margin(below=0.1, above=0.3)
+    margins = MarginSettings(**dict.fromkeys(MEASURES, wide))
+    absent, seen = (
+        widen_intervals(build_extents(perimeter_fraction=fraction), margins)
+        for fraction in (0.0, 0.2)
+    )
+    assert absent.perimeter_fraction.high == 0.0
+    assert seen.perimeter_fraction.high > 0.2
