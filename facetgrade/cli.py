@@ -16,6 +16,7 @@ from facetgrade.commands.comparing import compare
 from facetgrade.commands.deidentifying import deidentify
 from facetgrade.commands.exporting import export
 from facetgrade.commands.grading import grade
+from facetgrade.commands.options import Device
 from facetgrade.commands.reading import read_sr
 from facetgrade.commands.terminal import ConfigFile
 from facetgrade.errors import ConfigError, FacetGradeError, OutputError, one_line
@@ -130,9 +131,7 @@ def evaluate(
     studies: Annotated[
         int | None, typer.Option(min=1, help="Studies of the benchmark.")
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
-    ] = "auto",
+    device: Device = "auto",
     workers: Workers = 2,
     simulated: SimulatedFolder = None,
     simulate_only: SimulateOnly = False,
@@ -185,9 +184,7 @@ def calibrate(
     studies: Annotated[
         int | None, typer.Option(min=1, help="Studies to calibrate on.")
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
-    ] = "auto",
+    device: Device = "auto",
     workers: Workers = 2,
     simulated: SimulatedFolder = None,
     simulate_only: SimulateOnly = False,

@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facetgrade.commands.grading import _anchors, _levels, _privacy
+from facetgrade.commands.options import (
+    TRIAL_LEVELS,
+    AcceptAssumedLevels,
+    AnchorTable,
+    Device,
+    Force,
+    KeepPatientId,
+    KeyFile,
+    LevelNames,
+    MaskUids,
+    make_privacy,
+    parse_levels,
+    read_anchor_options,
+)
 from facetgrade.commands.terminal import ConfigFile, open_console
 from facetgrade.errors import ConfigError
 
@@ -55,33 +68,14 @@ def compare(
         Path | None,
         typer.Option(help="TOML file with the settings of compare.toml that differ."),
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
-    ] = "auto",
-    levels: Annotated[
-        str, typer.Option(help="Levels to grade, from L1-L2 to L5-S1.")
-    ] = "L3-L4,L4-L5",
-    anchors: Annotated[
-        Path | None,
-        typer.Option(help="CSV file with columns source, level, x_mm, y_mm, z_mm."),
-    ] = None,
-    accept_assumed_levels: Annotated[
-        bool,
-        typer.Option("--accept-assumed-levels", help="Grade with uncertain levels."),
-    ] = False,
-    key: Annotated[
-        Path | None, typer.Option(help="Secret file that makes the pseudonyms.")
-    ] = None,
-    keep_patient_id: Annotated[
-        bool, typer.Option("--keep-patient-id", help="Write PatientID as subject.")
-    ] = False,
-    mask_uids: Annotated[
-        bool, typer.Option("--mask-uids", help="Replace DICOM UIDs in all outputs.")
-    ] = False,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Grade again what is done, by any settings."),
-    ] = False,
+    device: Device = "auto",
+    levels: LevelNames = TRIAL_LEVELS,
+    anchors: AnchorTable = None,
+    accept_assumed_levels: AcceptAssumedLevels = False,
+    key: KeyFile = None,
+    keep_patient_id: KeepPatientId = False,
+    mask_uids: MaskUids = False,
+    force: Force = False,
 ) -> None:
     """Compare the facet joints of patients at BASELINE and FOLLOWUP.
 
@@ -90,7 +84,7 @@ def compare(
     """
     if (baseline is None) == (pairs is None):
         raise ConfigError("give BASELINE and FOLLOWUP, or --pairs FILE.csv")
-    chosen_levels = _levels(levels)
+    chosen_levels = parse_levels(levels)
     _check_pdf(pdf)
     console = open_console(out)
 
@@ -111,8 +105,8 @@ def compare(
         request=Request(
             levels=chosen_levels, accept_assumed_levels=accept_assumed_levels
         ),
-        anchors=_anchors([], anchors),
-        privacy=_privacy(key, keep_patient_id=keep_patient_id, mask_uids=mask_uids),
+        anchors=read_anchor_options([], anchors),
+        privacy=make_privacy(key, keep_patient_id=keep_patient_id, mask_uids=mask_uids),
         force=force,
     )
     request = CompareRequest(

@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facetgrade.anatomy import Level
+from facetgrade.commands.options import (
+    TRIAL_LEVELS,
+    AcceptAssumedLevels,
+    AnchorTable,
+    Device,
+    Force,
+    KeepPatientId,
+    KeyFile,
+    LevelNames,
+    MaskUids,
+    make_privacy,
+    parse_levels,
+    read_anchor_options,
+)
 from facetgrade.commands.terminal import ConfigFile, open_console
 from facetgrade.errors import ConfigError
 
 if TYPE_CHECKING:
-    from facetgrade.batch import Anchors
     from facetgrade.exchange.settings import DicomSettings
-    from facetgrade.ingest import Privacy
 
 
 def grade(
@@ -30,12 +41,8 @@ def grade(
         Path, typer.Option("-o", "--out", help="Folder for tables and reports.")
     ],
     config: ConfigFile = None,
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")
-    ] = "auto",
-    levels: Annotated[
-        str, typer.Option(help="Levels to grade, from L1-L2 to L5-S1.")
-    ] = "L3-L4,L4-L5",
+    device: Device = "auto",
+    levels: LevelNames = TRIAL_LEVELS,
     anchor: Annotated[
         list[str] | None,
         typer.Option(
@@ -43,23 +50,11 @@ def grade(
             help="LPS mm inside a vertebral body of the only study; may be repeated.",
         ),
     ] = None,
-    anchors: Annotated[
-        Path | None,
-        typer.Option(help="CSV file with columns source, level, x_mm, y_mm, z_mm."),
-    ] = None,
-    accept_assumed_levels: Annotated[
-        bool,
-        typer.Option("--accept-assumed-levels", help="Grade with uncertain levels."),
-    ] = False,
-    key: Annotated[
-        Path | None, typer.Option(help="Secret file that makes the pseudonyms.")
-    ] = None,
-    keep_patient_id: Annotated[
-        bool, typer.Option("--keep-patient-id", help="Write PatientID as subject.")
-    ] = False,
-    mask_uids: Annotated[
-        bool, typer.Option("--mask-uids", help="Replace DICOM UIDs in all outputs.")
-    ] = False,
+    anchors: AnchorTable = None,
+    accept_assumed_levels: AcceptAssumedLevels = False,
+    key: KeyFile = None,
+    keep_patient_id: KeepPatientId = False,
+    mask_uids: MaskUids = False,
     mask_source: Annotated[
         bool,
         typer.Option("--mask-source", help="Show a number instead of folder names."),
@@ -72,17 +67,14 @@ def grade(
         bool,
         typer.Option("--dicom", help="Also write DICOM SEG and SR for the archive."),
     ] = False,
-    force: Annotated[
-        bool,
-        typer.Option("--force", help="Grade again what is done, by any settings."),
-    ] = False,
+    force: Force = False,
 ) -> None:
     """Grade the facet joints of every study found in INPUT.
 
     Exit code 0: every study finished, 1: bug, 2: nothing could be processed or bad
     option, 3: some studies failed, 130: interrupted.
     """
-    chosen_levels = _levels(levels)
+    chosen_levels = parse_levels(levels)
     labels = _dicom_settings(mask_uids=mask_uids) if dicom else None
     console = open_console(out)
 
@@ -104,8 +96,8 @@ def grade(
         config=settings,
         context=grader.context,
         request=request,
-        anchors=_anchors(anchor or [], anchors),
-        privacy=_privacy(key, keep_patient_id=keep_patient_id, mask_uids=mask_uids),
+        anchors=read_anchor_options(anchor or [], anchors),
+        privacy=make_privacy(key, keep_patient_id=keep_patient_id, mask_uids=mask_uids),
         force=force,
         dicom=labels,
         masking=Masking(sources=mask_source, dates=mask_dates),
@@ -135,35 +127,3 @@ def _dicom_settings(*, mask_uids: bool) -> DicomSettings:
     from facetgrade.exchange.settings import ExchangeSettings
 
     return read_settings(shipped_path("configs/exchange.toml"), ExchangeSettings).dicom
-
-
-def _levels(text: str) -> tuple[Level, ...]:
-    """Read a list of levels such as ``L3-L4,L5-S1``."""
-    names = [name.strip().upper() for name in text.split(",") if name.strip()]
-    unknown = sorted(set(names) - {level.value for level in Level})
-    if unknown or not names:
-        known = ", ".join(Level)
-        raise ConfigError(f"--levels has {unknown or 'nothing'}; known are {known}")
-    return tuple(sorted({Level(name) for name in names}))
-
-
-def _anchors(for_one: list[str], table: Path | None) -> Anchors:
-    from facetgrade.batch import Anchors, parse_anchor, read_anchors
-
-    if for_one and table:
-        raise ConfigError("give --anchor or --anchors, not both")
-    return Anchors(
-        only_study=dict(parse_anchor(text) for text in for_one),
-        by_source=read_anchors(table) if table else {},
-    )
-
-
-def _privacy(key: Path | None, *, keep_patient_id: bool, mask_uids: bool) -> Privacy:
-    from facetgrade.ingest import Privacy
-    from facetgrade.ingest.privacy import read_key, user_key
-
-    return Privacy(
-        key=read_key(key) if key else user_key(),
-        keep_patient_id=keep_patient_id,
-        mask_uids=mask_uids,
-    )
