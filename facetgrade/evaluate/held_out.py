@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facetgrade.config import check_settings, config_values, read_toml, shipped_path
+from facetgrade.config import (
+    check_settings,
+    config_values,
+    merge,
+    read_toml,
+    shipped_path,
+)
 from facetgrade.errors import ConfigError
 from facetgrade.evaluate.settings import BenchmarkSettings
 from facetgrade.grade.settings import GradeSettings
@@ -73,7 +79,7 @@ def draw_patients(settings: BenchmarkSettings) -> tuple[HeldOutPatient, ...]:
     path = shipped_path(settings.simulate_config)
     base = read_toml(path)
     simulators = [
-        check_settings(_merge(base, group.overrides), SimulateSettings, path)
+        check_settings(merge(base, group.overrides), SimulateSettings, path)
         for group in settings.groups
     ]
     patients = []
@@ -122,15 +128,3 @@ def _check_data(settings: BenchmarkSettings) -> None:
 def _source(anatomy: str, data_folder: str) -> str:
     """Name the anatomy with the folder that it needs."""
     return anatomy if anatomy == NEEDS_NO_DATA else f"{anatomy}={data_folder}"
-
-
-def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace values key by key; tables are merged, arrays replaced."""
-    merged = dict(base)
-    for key, value in changes.items():
-        inner = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(inner, Mapping):
-            merged[key] = _merge(inner, value)
-        else:
-            merged[key] = value
-    return merged

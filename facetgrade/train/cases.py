@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from facetgrade.config import check_settings, read_toml
+from facetgrade.config import check_settings, merge, read_toml
 from facetgrade.simulate.anatomy.settings import AnatomySettings
 from facetgrade.simulate.pathology.settings import PathologySettings
 from facetgrade.simulate.settings import SimulateSettings
@@ -71,27 +72,33 @@ def prepare_cases(
 
 
 def read_anatomy_settings(
-    path: Path, *, body_spacing_mm: float, column_spacing_mm: float
+    settings: CaseSettings, *, body_spacing_mm: float, column_spacing_mm: float
 ) -> AnatomySettings:
-    """Read the anatomy of a simulator configuration with other grid spacings."""
-    section = read_toml(path)["anatomy"]
+    """Read the anatomy of a run's simulator, with other grid spacings."""
+    section = _read_simulator(settings)["anatomy"]
     section |= {
         "body_spacing_mm": body_spacing_mm,
         "column_spacing_mm": column_spacing_mm,
     }
-    return check_settings(section, AnatomySettings, path)
+    return check_settings(section, AnatomySettings, settings.simulate_config)
 
 
-def read_scanner_settings(path: Path) -> SimulateSettings:
-    """Read scanner, protocols and study habits of a simulator configuration."""
-    sections = read_toml(path)
+def read_scanner_settings(settings: CaseSettings) -> SimulateSettings:
+    """Read scanner, protocols and study habits of a run's simulator."""
+    sections = _read_simulator(settings)
     wanted = {key: sections[key] for key in SimulateSettings.model_fields}
-    return check_settings(wanted, SimulateSettings, path)
+    return check_settings(wanted, SimulateSettings, settings.simulate_config)
 
 
-def read_pathology_settings(path: Path) -> PathologySettings:
-    """Read the pathology of a simulator configuration."""
-    return check_settings(read_toml(path)["pathology"], PathologySettings, path)
+def read_pathology_settings(settings: CaseSettings) -> PathologySettings:
+    """Read the pathology of a run's simulator."""
+    section = _read_simulator(settings)["pathology"]
+    return check_settings(section, PathologySettings, settings.simulate_config)
+
+
+def _read_simulator(settings: CaseSettings) -> dict[str, Any]:
+    """Read the simulator's configuration with what the run changes in it."""
+    return merge(read_toml(settings.simulate_config), settings.overrides)
 
 
 def case_rng(case: PlannedCase) -> np.random.Generator:

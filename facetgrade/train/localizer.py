@@ -38,7 +38,7 @@ class LocalizerTask:
             make_localizer_case,
             processes=settings.run.threads,
         )
-        scanner = read_scanner_settings(settings.cases.simulate_config)
+        scanner = read_scanner_settings(settings.cases)
         torch.manual_seed(settings.run.seed)
         self.network: nn.Module = build(settings.run.architecture, **settings.network)
         self.dataset: Dataset[dict[str, Tensor]] = LocalizerDataset(
@@ -83,7 +83,7 @@ class LocalizerTask:
 def make_localizer_case(settings: CaseSettings, case: PlannedCase) -> None:
     """Simulate one patient and write what the localizer learns from."""
     anatomy = read_anatomy_settings(
-        settings.simulate_config,
+        settings,
         body_spacing_mm=BODY_SPACING_MM,
         column_spacing_mm=COLUMN_SPACING_MM,
     )

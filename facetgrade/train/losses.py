@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 HEATMAP_WEIGHT = 60.0
+LESION_ENTROPY = 4.0  # lesions fill few voxels: without it Dice alone would decide
 
 
 def heatmap_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
@@ -57,10 +58,11 @@ def lesion_loss(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
         False where the contrast cannot show the lesion or nothing was seen.
     """
     entropy = functional.binary_cross_entropy_with_logits(
-        logits, target, 1.0 + 4.0 * target, reduction="none"
+        logits, target, reduction="none"
     )
     entropy = (entropy * valid).sum() / valid.sum().clamp(min=1)
-    return 2.0 * entropy + _dice_loss(logits.sigmoid() * valid, target * valid)
+    dice = _dice_loss(logits.sigmoid() * valid, target * valid)
+    return LESION_ENTROPY * entropy + dice
 
 
 def _dice_loss(probability: Tensor, truth: Tensor) -> Tensor:

@@ -83,8 +83,8 @@ class SegmenterTask:
     def finish(self, network: nn.Module) -> None:
         """Shift each lesion's logit so that masks are as large as the truth.
 
-        The loss weighs lesions up, which makes them too large; on the validation
-        patients as many voxels pass 0.5 after the shift as truly are abnormal.
+        Dice makes uncertain lesions too large; on the validation patients as many
+        voxels pass 0.5 after the shift as truly are abnormal.
         """
         network.eval()
         logits: list[list[Tensor]] = [[] for _ in Lesion]
@@ -113,15 +113,13 @@ def make_segmenter_case(settings: CaseSettings, case: PlannedCase) -> None:
     """Simulate one patient with synovitis and write views of some of its joints."""
     rng = case_rng(case)
     anatomy = read_anatomy_settings(
-        settings.simulate_config,
+        settings,
         body_spacing_mm=BODY_SPACING_MM,
         column_spacing_mm=COLUMN_SPACING_MM,
     )
     # The segmenter learns masks, not grades: what is painted first is good enough.
-    pathology = read_pathology_settings(settings.simulate_config).model_copy(
-        update={"attempts": 1}
-    )
-    scanner = read_scanner_settings(settings.simulate_config)
+    pathology = read_pathology_settings(settings).model_copy(update={"attempts": 1})
+    scanner = read_scanner_settings(settings)
     scene = build_scene(anatomy, case.source, rng, data_folder=settings.data_folder)
     joints = sorted(scene.joints)
     chosen = sorted(

@@ -33,7 +33,9 @@ MIDLINE_REACH_MM = (26.0, 42.0)
 BOTH_SIDES = np.array([-1.0, 1.0])
 CENTER_ERROR_MM = 2.5
 AXIS_ERROR_DEG = 6.0
-LARGEST_STACKS = 4
+LARGEST_STACKS = 5
+WHOLE_STUDY = 0.5  # share of the draws that miss no plane or contrast but by chance
+LEFT_OUT = 0.15
 FLUID = (Contrast.T2, Contrast.T2_FS, Contrast.T1_FS_POST)
 
 
@@ -134,7 +136,7 @@ class SegmenterDataset(Dataset[dict[str, Tensor]]):
 
 
 def draw_item(view: JointView, rng: np.random.Generator) -> dict[str, Tensor]:
-    """Choose up to four stacks, disturb them, and say what their truth can be."""
+    """Choose some stacks, disturb them, and say what their truth can be."""
     chosen = _choose(view.contrasts, rng)
     shape = view.structures.shape
     stacks = np.zeros((LARGEST_STACKS, 3, *shape), np.float32)
@@ -226,8 +228,12 @@ def _choose(
     kept = np.flatnonzero(~is_post | use_post)
     if use_post:
         kept = kept[contrasts[kept] != contrast_index(Contrast.T2_FS)]
-    count = int(rng.integers(1, LARGEST_STACKS + 1))
-    chosen = rng.permutation(kept)[:count]
+    kept = rng.permutation(kept)
+    if rng.random() < WHOLE_STUDY:
+        present = rng.random(len(kept)) >= LEFT_OUT
+        chosen = kept[present][:LARGEST_STACKS] if present.any() else kept[:1]
+    else:
+        chosen = kept[: int(rng.integers(1, LARGEST_STACKS))]
     shows = [contrast_index(c) for c in Contrast if c.shows_edema]
     if rng.random() < 0.9 and not np.isin(contrasts[chosen], shows).any():
         able = kept[np.isin(contrasts[kept], shows)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -40,11 +40,15 @@ class OptimizerSettings(_Section):
 
 
 class CaseSettings(_Section):
-    """Which simulated patients are made before the first step."""
+    """Which simulated patients are made before the first step.
+
+    `overrides` names the keys of `simulate_config` that differ, by section.
+    """
 
     sources: dict[str, int]
     validation: dict[str, int]
     simulate_config: Path
+    overrides: dict[str, Any] = Field(default_factory=dict)
     data_folder: Path
     seed: int
     joints_per_scene: int = Field(ge=1, le=10)

@@ -15,10 +15,9 @@ from facetgrade.train.localizer_cases import (
 )
 from facetgrade.train.settings import TrainSettings
 
-RENDER = read_settings(
-    shipped_path("configs/train_localizer.toml"), TrainSettings
-).render
-SCANNER = read_scanner_settings(shipped_path("configs/simulate.toml"))
+SETTINGS = read_settings(shipped_path("configs/train_localizer.toml"), TrainSettings)
+RENDER = SETTINGS.render
+SCANNER = read_scanner_settings(SETTINGS.cases)
 LEFT_FACET = np.array([24.0, 40.0, -60.0])
 RIGHT_FACET = np.array([-24.0, 40.0, -20.0])
 

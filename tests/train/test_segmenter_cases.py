@@ -1,0 +1,44 @@
+import numpy as np
+
+from facetgrade.segment.patches import contrast_index
+from facetgrade.study import Sequence
+from facetgrade.train.segmenter_cases import LARGEST_STACKS, JointView, draw_item
+
+SHAPE = (4, 6, 6)
+CONTRASTS = [
+    contrast_index(one)
+    for one in (
+        Sequence.T1,
+        Sequence.T2,
+        Sequence.T2_FS,
+        Sequence.T2,
+        Sequence.T2_FS,
+        Sequence.T1_FS_POST,
+    )
+]
+
+
+def view() -> JointView:
+    """Six stacks that see the whole joint."""
+    return JointView(
+        stacks=np.ones((6, 3, *SHAPE), np.float16),
+        contrasts=np.array(CONTRASTS, np.uint8),
+        structures=np.zeros(SHAPE, np.uint8),
+        lesions=np.zeros((4, *SHAPE), np.uint8),
+    )
+
+
+def test_draws_range_from_one_stack_to_a_whole_study():
+    drawn = [draw_item(view(), np.random.default_rng(seed)) for seed in range(60)]
+
+    counts = [int(item["present"].sum()) for item in drawn]
+    assert min(counts) == 1
+    assert max(counts) == LARGEST_STACKS
+
+
+def test_post_contrast_is_never_read_beside_t2_fs():
+    post, fat_suppressed = CONTRASTS[5], CONTRASTS[2]
+    for seed in range(60):
+        item = draw_item(view(), np.random.default_rng(seed))
+        shown = set(item["contrast"][item["present"]].tolist())
+        assert not {post, fat_suppressed} <= shown
