@@ -26,6 +26,7 @@ __all__ = [
     "PipelineConfig",
     "check_settings",
     "config_values",
+    "merge",
     "read_config",
     "read_settings",
     "read_shipped",

@@ -7,6 +7,7 @@ source scripts/environment.sh
 install_debian dcm2niix dcmtk dicom3tools
 create_environment
 install_lock requirements.lock
+install_lock requirements-extras.lock
 install_lock requirements-test.lock
 install_facetgrade
 
