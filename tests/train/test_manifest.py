@@ -6,7 +6,10 @@ from facetgrade.anatomy import FacetJoint, Level, Side
 from facetgrade.train.manifest import ManifestError, read_manifest
 
 HEADER = "subject,source,level,side,mask,labels,reader,grade,x_mm,y_mm,z_mm,split\n"
-ROW = "P1,study/a,L4-L5,right,m/a.nii.gz;m/b.nii.gz,structures;lesions,R1,3,-16,40.5,-30,train\n"
+ROW = (
+    "P1,study/a,L4-L5,right,m/a.nii.gz;m/b.nii.gz,structures;lesions,R1,3,"
+    "-16,40.5,-30,train\n"
+)
 
 
 def write(folder, text, name="cases.csv"):
