@@ -14,12 +14,12 @@ import typer
 
 from facetgrade.commands.comparing import compare
 from facetgrade.commands.deidentifying import deidentify
+from facetgrade.commands.evaluating import calibrate, evaluate
 from facetgrade.commands.exporting import export
 from facetgrade.commands.grading import grade
-from facetgrade.commands.options import Device
 from facetgrade.commands.reading import read_sr
 from facetgrade.commands.terminal import ConfigFile
-from facetgrade.errors import ConfigError, FacetGradeError, OutputError, one_line
+from facetgrade.errors import FacetGradeError, OutputError, one_line
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,17 +34,8 @@ app.command()(compare)
 app.command("read-sr")(read_sr)
 app.command()(deidentify)
 app.command()(export)
-
-Workers = Annotated[
-    int, typer.Option(min=1, help="Patients simulated at the same time.")
-]
-SimulatedFolder = Annotated[
-    Path | None,
-    typer.Option(help="Keep simulated studies here, use those of earlier runs."),
-]
-SimulateOnly = Annotated[
-    bool, typer.Option("--simulate-only", help="Fill --simulated, grade nothing.")
-]
+app.command()(evaluate)
+app.command()(calibrate)
 
 
 def main() -> None:
@@ -111,115 +102,8 @@ def train(
 
 
 @app.command()
-def evaluate(
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")],
-    pred: Annotated[
-        Path | None,
-        typer.Option(exists=True, help="joints.csv to compare with --truth."),
-    ] = None,
-    truth: Annotated[
-        Path | None,
-        typer.Option(
-            exists=True,
-            help="CSV with source or study_uid, level, side, reader, grade.",
-        ),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(exists=True, help="Whole file like configs/evaluate.toml."),
-    ] = None,
-    studies: Annotated[
-        int | None, typer.Option(min=1, help="Studies of the benchmark.")
-    ] = None,
-    device: Device = "auto",
-    workers: Workers = 2,
-    simulated: SimulatedFolder = None,
-    simulate_only: SimulateOnly = False,
-) -> None:
-    """Compare --pred with readers' grades in --truth, or run the held-out benchmark."""
-    if (pred is None) != (truth is None):
-        raise ConfigError("give --pred and --truth together, or neither")
-    from facetgrade.config import read_settings, shipped_path
-
-    config = config or shipped_path("configs/evaluate.toml")
-    if pred and truth:
-        from facetgrade.evaluate.readers import compare_with_readers
-        from facetgrade.evaluate.settings import EvaluateSettings
-
-        settings = read_settings(config, EvaluateSettings)
-        compare_with_readers(pred, truth, out, settings, config_name=config.name)
-        typer.echo(f"agreement: {out / 'agreement.html'}")
-        return
-    from facetgrade.evaluate.benchmark import run_benchmark, simulate_benchmark
-    from facetgrade.evaluate.benchmark_page import headline_table
-
-    if simulate_only:
-        place = simulated or out / "studies"
-        simulate_benchmark(config, place, studies, workers, _print_progress)
-        return
-    result = run_benchmark(
-        config,
-        out,
-        studies=studies,
-        device=device,
-        workers=workers,
-        simulated=simulated,
-        progress=_print_progress,
-    )
-    for label, reached, target, verdict in headline_table(result).rows:
-        typer.echo(f"{label:<46}{reached:<24}{target:<15}{verdict}")
-    typer.echo(f"benchmark: {out / 'benchmark.html'}")
-
-
-@app.command()
-def calibrate(
-    config: Annotated[
-        Path,
-        typer.Argument(exists=True, help="Whole file like configs/calibrate.toml."),
-    ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")],
-    write: Annotated[
-        bool, typer.Option("--write", help="Put the fitted values into configs/.")
-    ] = False,
-    studies: Annotated[
-        int | None, typer.Option(min=1, help="Studies to calibrate on.")
-    ] = None,
-    device: Device = "auto",
-    workers: Workers = 2,
-    simulated: SimulatedFolder = None,
-    simulate_only: SimulateOnly = False,
-) -> None:
-    """Fit probabilities, intervals and thresholds on simulated studies."""
-    from facetgrade.evaluate import calibrate as calibration
-
-    if simulate_only:
-        place = simulated or out / "studies"
-        calibration.simulate_calibration(
-            config, place, studies, workers, _print_progress
-        )
-        return
-    fitted = calibration.run_calibration(
-        config,
-        out,
-        studies=studies,
-        device=device,
-        workers=workers,
-        simulated=simulated,
-        progress=_print_progress,
-    )
-    typer.echo(f"calibration: {out / 'calibration.html'}")
-    if write:
-        for path in calibration.write_fitted(fitted, config_name=config.name):
-            typer.echo(f"wrote {path}")
-
-
-@app.command()
 def version() -> None:
     """Print the version of facetgrade."""
     from importlib.metadata import version as installed_version
 
     typer.echo(f"facetgrade {installed_version('facetgrade')}")
-
-
-def _print_progress(done: int, total: int, text: str) -> None:
-    typer.echo(f"[{done}/{total}] {text}")

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
-from facetgrade.anatomy import FacetJoint
 from facetgrade.config import PipelineConfig, config_values, read_config, read_settings
 from facetgrade.errors import IngestError
 from facetgrade.evaluate.benchmark_page import benchmark_page
 from facetgrade.evaluate.compare import Examination, compare_study, failed_study
 from facetgrade.evaluate.held_out import HeldOutPatient, draw_patients
+from facetgrade.evaluate.patients import KeptFindings, work_through
 from facetgrade.evaluate.provenance import made_by, made_text
 from facetgrade.evaluate.reading import read_folder
 from facetgrade.evaluate.results import benchmark_result
 from facetgrade.evaluate.rows import ComparedJoint, row_from_json, row_to_json
 from facetgrade.evaluate.settings import EvaluateSettings
-from facetgrade.evaluate.studies import (
-    Progress,
-    StudyFolder,
-    simulate_all,
-    simulated_patients,
-)
+from facetgrade.evaluate.studies import Progress, study_folder
 from facetgrade.evaluate.summary import Section
 from facetgrade.evaluate.truth import read_truth
 from facetgrade.inference import Models, choose_device, load_models, model_hashes
@@ -45,12 +37,6 @@ class _Run:
     pipeline: PipelineConfig
     hashes: Mapping[str, str]
     out: Path
-    studies: StudyFolder
-
-    @property
-    def joints(self) -> tuple[FacetJoint, ...]:
-        """Joints that are graded in every study."""
-        return self.request.joints
 
     @property
     def request(self) -> Request:
@@ -65,10 +51,6 @@ class _Run:
             self.hashes,
             {"levels": list(self.settings.benchmark.levels)},
         )
-
-    def rows_path(self, patient: HeldOutPatient) -> Path:
-        """Return the file that keeps the patient's rows."""
-        return self.out / "patients" / f"{patient.name}.json"
 
 
 def run_benchmark(
@@ -124,50 +106,29 @@ def run_benchmark(
         pipeline=pipeline,
         hashes=model_hashes(pipeline),
         out=out,
-        studies=StudyFolder(
-            path=simulated or out / "work",
-            rules=pipeline.grade,
-            workers=workers,
-            keep=simulated is not None,
-        ),
     )
-    patients = draw_patients(settings.benchmark)
-    _compare_missing(run, patients, device, progress or _silent)
-    rows = [row for patient in patients for row in _read_rows(run, patient) or ()]
+    kept = KeptFindings(
+        folder=out / "patients",
+        fingerprint=run.fingerprint,
+        to_json=row_to_json,
+        from_json=row_from_json,
+    )
+    models = cache(lambda: load_models(pipeline, choose_device(device)))
+    rows = work_through(
+        draw_patients(settings.benchmark),
+        study_folder(simulated, out, pipeline.grade, workers),
+        kept,
+        partial(_compare, run, models),
+        progress,
+    )
     return _write_result(run, config_path, rows)
 
 
-def simulate_benchmark(
-    config_path: Path,
-    simulated: Path,
-    studies: int | None,
-    workers: int,
-    progress: Progress,
-) -> None:
-    """Simulate the studies of the benchmark, for `run_benchmark` to grade later.
-
-    Parameters
-    ----------
-    config_path : Path
-        Such as configs/evaluate.toml.
-    simulated : Path
-        Receives the studies.
-    studies : int or None
-        Number of studies in place of the configured one.
-    workers : int
-        Patients simulated at the same time, each in its own process.
-    progress : callable
-        As for `run_benchmark`.
-
-    Raises
-    ------
-    ConfigError
-        If settings cannot be used.
-    """
-    settings = _settings(config_path, studies)
-    rules = read_config().grade
-    folder = StudyFolder(path=simulated, rules=rules, workers=workers, keep=True)
-    simulate_all(draw_patients(settings.benchmark), folder, progress)
+def benchmark_patients(
+    config_path: Path, studies: int | None
+) -> tuple[HeldOutPatient, ...]:
+    """Return the patients that `run_benchmark` grades."""
+    return draw_patients(_settings(config_path, studies).benchmark)
 
 
 def _settings(config_path: Path, studies: int | None) -> EvaluateSettings:
@@ -179,38 +140,8 @@ def _settings(config_path: Path, studies: int | None) -> EvaluateSettings:
     return settings.model_copy(update={"benchmark": changed})
 
 
-def _compare_missing(
-    run: _Run, patients: Sequence[HeldOutPatient], device: str, progress: Progress
-) -> None:
-    """Compare all patients that have no rows yet."""
-    missing = [p for p in patients if _read_rows(run, p) is None]
-    done = len(patients) - len(missing)
-    progress(done, len(patients), f"{done} of {len(patients)} patients were done")
-    if not missing:
-        return
-    models = load_models(run.pipeline, choose_device(device))
-    start_s = time.perf_counter()
-    with closing(simulated_patients(missing, run.studies)) as simulated:
-        for number, (patient, folders) in enumerate(simulated, start=1):
-            rows = [
-                row
-                for folder in folders
-                for row in _compare(run, models, patient, folder)
-            ]
-            _write_rows(run, patient, rows)
-            each_s = (time.perf_counter() - start_s) / number
-            left_min = each_s * (len(missing) - number) / 60.0
-            right = sum(row.grade == row.truth_grade for row in rows)
-            progress(
-                done + number,
-                len(patients),
-                f"{patient.name} ({patient.group}): {right} of {len(rows)} grades "
-                f"right, {each_s:.0f} s a patient, {left_min:.0f} min left",
-            )
-
-
 def _compare(
-    run: _Run, models: Models, patient: HeldOutPatient, folder: Path
+    run: _Run, models: Callable[[], Models], patient: HeldOutPatient, folder: Path
 ) -> list[ComparedJoint]:
     """Grade one study from its files and compare it with its truth."""
     truth = read_truth(folder / "truth")
@@ -223,35 +154,11 @@ def _compare(
     definitions = run.settings.definitions
     try:
         study = read_folder(folder / "dicom", run.pipeline.ingest)
-        report = grade_study(study, models, run.pipeline, request=run.request)
+        report = grade_study(study, models(), run.pipeline, request=run.request)
     except IngestError as error:
         log.warning("%s: %s", examination.study, error)
-        return failed_study(run.joints, truth, examination, definitions)
+        return failed_study(run.request.joints, truth, examination, definitions)
     return compare_study(report.outcomes, truth, examination, definitions)
-
-
-def _read_rows(run: _Run, patient: HeldOutPatient) -> list[ComparedJoint] | None:
-    """Return the rows of an earlier run with the same settings, None without."""
-    try:
-        kept = json.loads(run.rows_path(patient).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    if kept["fingerprint"] != run.fingerprint(patient):
-        return None
-    return [row_from_json(values) for values in kept["rows"]]
-
-
-def _write_rows(
-    run: _Run, patient: HeldOutPatient, rows: Sequence[ComparedJoint]
-) -> None:
-    """Keep the rows of one patient."""
-    values: dict[str, Any] = {
-        "fingerprint": run.fingerprint(patient),
-        "seed": patient.seed,
-        "group": patient.group,
-        "rows": [row_to_json(row) for row in rows],
-    }
-    write_json(run.rows_path(patient), values)
 
 
 def _write_result(
@@ -278,8 +185,3 @@ def _write_result(
     )
     write_text(run.out / "benchmark.html", page)
     return result
-
-
-def _silent(done: int, total: int, text: str) -> None:
-    """Log progress when nobody watches."""
-    log.info("%d/%d %s", done, total, text)

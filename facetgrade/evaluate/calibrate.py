@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 from facetgrade.config import (
     PipelineConfig,
@@ -33,15 +30,11 @@ from facetgrade.evaluate.observations import (
     study_to_json,
     true_lowest_name,
 )
+from facetgrade.evaluate.patients import KeptFindings, work_through
 from facetgrade.evaluate.provenance import made_by, made_text
 from facetgrade.evaluate.reading import read_folder
 from facetgrade.evaluate.settings import CalibrateSettings
-from facetgrade.evaluate.studies import (
-    Progress,
-    StudyFolder,
-    simulate_all,
-    simulated_patients,
-)
+from facetgrade.evaluate.studies import Progress, study_folder
 from facetgrade.evaluate.summary import Section
 from facetgrade.evaluate.truth import StudyTruth, read_truth
 from facetgrade.evaluate.tuned_files import put_fitted
@@ -51,6 +44,7 @@ from facetgrade.inference import Models, choose_device, load_models, model_hashe
 from facetgrade.localize import locate_joints
 from facetgrade.pipeline import Request, grade_study
 from facetgrade.report.atomic import write_json, write_text
+from facetgrade.study import Study
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +60,6 @@ class _Run:
     pipeline: PipelineConfig
     hashes: Mapping[str, str]
     out: Path
-    studies: StudyFolder
 
     @property
     def request(self) -> Request:
@@ -82,9 +75,14 @@ class _Run:
             {"levels": list(self.settings.studies.levels)},
         )
 
-    def path(self, patient: HeldOutPatient) -> Path:
-        """Return the file that keeps what was observed."""
-        return self.out / "patients" / f"{patient.name}.json"
+    def kept(self, name: str) -> KeptFindings[ObservedStudy]:
+        """Return where observations of one kind are kept."""
+        return KeptFindings(
+            folder=self.out / name,
+            fingerprint=self.fingerprint,
+            to_json=study_to_json,
+            from_json=study_from_json,
+        )
 
 
 def run_calibration(
@@ -138,16 +136,27 @@ def run_calibration(
         pipeline=pipeline,
         hashes=model_hashes(pipeline),
         out=out,
-        studies=StudyFolder(
-            path=simulated or out / "work",
-            rules=pipeline.grade,
-            workers=workers,
-            keep=simulated is not None,
-        ),
     )
-    patients = draw_patients(settings.studies)
-    _observe_missing(run, patients, device, progress or _silent)
-    observed = [study for patient in patients for study in _read(run, patient) or ()]
+    folder = study_folder(simulated, out, pipeline.grade, workers)
+    models = cache(lambda: load_models(pipeline, choose_device(device)))
+    observe = partial(_observe, run, models)
+    number = partial(_observe_numbering, run, models)
+    observed = [
+        *work_through(
+            draw_patients(settings.studies),
+            folder,
+            run.kept("patients"),
+            observe,
+            progress,
+        ),
+        *work_through(
+            _numbering_patients(settings),
+            folder,
+            run.kept("numbering"),
+            number,
+            progress,
+        ),
+    ]
     try:
         fitted = fit_settings(observed, settings, shipped.grade)
     except ValueError as error:
@@ -157,37 +166,12 @@ def run_calibration(
     return fitted
 
 
-def simulate_calibration(
-    config_path: Path,
-    simulated: Path,
-    studies: int | None,
-    workers: int,
-    progress: Progress,
-) -> None:
-    """Simulate the studies of the calibration, for `run_calibration` to grade later.
-
-    Parameters
-    ----------
-    config_path : Path
-        Such as configs/calibrate.toml.
-    simulated : Path
-        Receives the studies.
-    studies : int or None
-        Number of studies in place of the configured one.
-    workers : int
-        Patients simulated at the same time, each in its own process.
-    progress : callable
-        As for `run_calibration`.
-
-    Raises
-    ------
-    ConfigError
-        If settings cannot be used.
-    """
+def calibration_patients(
+    config_path: Path, studies: int | None
+) -> tuple[HeldOutPatient, ...]:
+    """Return the patients that `run_calibration` observes."""
     settings = _settings(config_path, studies)
-    rules = read_config().grade
-    folder = StudyFolder(path=simulated, rules=rules, workers=workers, keep=True)
-    simulate_all(draw_patients(settings.studies), folder, progress)
+    return draw_patients(settings.studies) + _numbering_patients(settings)
 
 
 def write_fitted(fitted: FittedSettings, *, config_name: str) -> tuple[Path, Path]:
@@ -221,12 +205,17 @@ def write_fitted(fitted: FittedSettings, *, config_name: str) -> tuple[Path, Pat
 
 
 def _settings(config_path: Path, studies: int | None) -> CalibrateSettings:
-    """Read the settings, with another number of studies."""
+    """Read the settings, with another number of studies and no more of numbering."""
     settings = read_settings(config_path, CalibrateSettings)
     if studies is None:
         return settings
-    changed = settings.studies.model_copy(update={"studies": studies})
-    return settings.model_copy(update={"studies": changed})
+    fewer = min(studies, settings.numbering.studies)
+    return settings.model_copy(
+        update={
+            "studies": settings.studies.model_copy(update={"studies": studies}),
+            "numbering": settings.numbering.model_copy(update={"studies": fewer}),
+        }
+    )
 
 
 def _without_fitted(
@@ -252,34 +241,14 @@ def _without_fitted(
     return pipeline.model_copy(update={"grade": grade, "localize": localize})
 
 
-def _observe_missing(
-    run: _Run, patients: Sequence[HeldOutPatient], device: str, progress: Progress
-) -> None:
-    """Grade all patients that were not observed yet."""
-    missing = [p for p in patients if _read(run, p) is None]
-    done = len(patients) - len(missing)
-    progress(done, len(patients), f"{done} of {len(patients)} patients were done")
-    if not missing:
-        return
-    models = load_models(run.pipeline, choose_device(device))
-    start_s = time.perf_counter()
-    with closing(simulated_patients(missing, run.studies)) as simulated:
-        for number, (patient, folders) in enumerate(simulated, start=1):
-            observed = [_observe(run, models, patient, folder) for folder in folders]
-            _write(run, patient, observed)
-            each_s = (time.perf_counter() - start_s) / number
-            left_min = each_s * (len(missing) - number) / 60.0
-            progress(
-                done + number,
-                len(patients),
-                f"{patient.name} ({patient.group}): {each_s:.0f} s a patient, "
-                f"{left_min:.0f} min left",
-            )
+def _numbering_patients(settings: CalibrateSettings) -> tuple[HeldOutPatient, ...]:
+    """Return the patients of whom only the numbering is looked at."""
+    return draw_patients(settings.numbering, prefix="n")
 
 
 def _observe(
-    run: _Run, models: Models, patient: HeldOutPatient, folder: Path
-) -> ObservedStudy:
+    run: _Run, models: Callable[[], Models], patient: HeldOutPatient, folder: Path
+) -> list[ObservedStudy]:
     """Grade one study from its files and keep what calibration needs."""
     truth = read_truth(folder / "truth")
     name = f"{patient.name}_{folder.name.rpartition('_')[2]}"
@@ -292,32 +261,61 @@ def _observe(
     definitions = run.settings.definitions
     try:
         study = read_folder(folder / "dicom", run.pipeline.ingest)
-        report = grade_study(study, models, run.pipeline, request=run.request)
-        cut = locate_joints(
-            without_sacrum(study, truth.bodies), models.localizer, run.pipeline.localize
-        )
+        report = grade_study(study, models(), run.pipeline, request=run.request)
+        cut = _locate_cut(run, models(), study, truth)
     except IngestError as error:
         log.warning("%s: %s", name, error)
         rows = failed_study(run.request.joints, truth, examination, definitions)
-        return ObservedStudy(
-            name=name,
-            patient=patient.name,
-            numbering=None,
-            cut=None,
-            joints=tuple(observe_joint(row, None) for row in rows),
-        )
+        return [
+            ObservedStudy(
+                name=name,
+                patient=patient.name,
+                numbering=None,
+                cut=None,
+                joints=tuple(observe_joint(row, None) for row in rows),
+            )
+        ]
     outcomes = [o for o in report.outcomes if o.joint in truth.joints]
     rows = compare_study(outcomes, truth, examination, definitions)
-    return ObservedStudy(
-        name=name,
-        patient=patient.name,
-        numbering=_numbering(report.localization, truth),
-        cut=_numbering(cut, truth),
-        joints=tuple(
-            observe_joint(row, outcome)
-            for row, outcome in zip(rows, outcomes, strict=True)
-        ),
-    )
+    return [
+        ObservedStudy(
+            name=name,
+            patient=patient.name,
+            numbering=_numbering(report.localization, truth),
+            cut=cut,
+            joints=tuple(
+                observe_joint(row, outcome)
+                for row, outcome in zip(rows, outcomes, strict=True)
+            ),
+        )
+    ]
+
+
+def _observe_numbering(
+    run: _Run, models: Callable[[], Models], patient: HeldOutPatient, folder: Path
+) -> list[ObservedStudy]:
+    """Look at the vertebrae of one study, with the sacrum in view and without."""
+    truth = read_truth(folder / "truth")
+    study = read_folder(folder / "dicom", run.pipeline.ingest)
+    found = locate_joints(study, models().localizer, run.pipeline.localize)
+    return [
+        ObservedStudy(
+            name=patient.name,
+            patient=patient.name,
+            numbering=_numbering(found, truth),
+            cut=_locate_cut(run, models(), study, truth),
+            joints=(),
+        )
+    ]
+
+
+def _locate_cut(
+    run: _Run, models: Models, study: Study, truth: StudyTruth
+) -> ObservedNumbering | None:
+    """Look at the vertebrae of images that end above the sacrum."""
+    cut = without_sacrum(study, truth.bodies)
+    found = locate_joints(cut, models.localizer, run.pipeline.localize)
+    return _numbering(found, truth)
 
 
 def _numbering(found: Localization, truth: StudyTruth) -> ObservedNumbering | None:
@@ -331,30 +329,6 @@ def _numbering(found: Localization, truth: StudyTruth) -> ObservedNumbering | No
     )
 
 
-def _read(run: _Run, patient: HeldOutPatient) -> list[ObservedStudy] | None:
-    """Return what an earlier run with the same models observed, None without."""
-    try:
-        kept = json.loads(run.path(patient).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    if kept["fingerprint"] != run.fingerprint(patient):
-        return None
-    return [study_from_json(values) for values in kept["studies"]]
-
-
-def _write(
-    run: _Run, patient: HeldOutPatient, studies: Sequence[ObservedStudy]
-) -> None:
-    """Keep what was observed on one patient."""
-    values: dict[str, Any] = {
-        "fingerprint": run.fingerprint(patient),
-        "seed": patient.seed,
-        "group": patient.group,
-        "studies": [study_to_json(study) for study in studies],
-    }
-    write_json(run.path(patient), values)
-
-
 def _write_result(
     run: _Run, config_path: Path, result: Section, studies: Sequence[ObservedStudy]
 ) -> None:
@@ -364,8 +338,3 @@ def _write_result(
     write_json(run.out / "observations.json", [study_to_json(s) for s in studies])
     page = calibration_page(whole, made_text(whole["made"]))
     write_text(run.out / "calibration.html", page)
-
-
-def _silent(done: int, total: int, text: str) -> None:
-    """Log progress when nobody watches."""
-    log.info("%d/%d %s", done, total, text)

@@ -65,8 +65,12 @@ class HeldOutPatient:
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def draw_patients(settings: BenchmarkSettings) -> tuple[HeldOutPatient, ...]:
-    """Return all patients of the benchmark; they take turns through the groups.
+def draw_patients(
+    settings: BenchmarkSettings, *, prefix: str = "p"
+) -> tuple[HeldOutPatient, ...]:
+    """Return all patients of a set; they take turns through the groups.
+
+    Names begin with `prefix`.
 
     Raises
     ------
@@ -88,7 +92,7 @@ def draw_patients(settings: BenchmarkSettings) -> tuple[HeldOutPatient, ...]:
         group = settings.groups[turn]
         patients.append(
             HeldOutPatient(
-                name=f"p{number + 1:04d}",
+                name=f"{prefix}{number + 1:04d}",
                 group=group.name,
                 seed=settings.seed + number + 1,
                 visits=visits,

@@ -186,10 +186,11 @@ class ChoiceSettings(_Section):
 
 
 class CalibrateSettings(_Section):
-    """The whole of calibrate.toml."""
+    """The whole of calibrate.toml; of `numbering` only vertebrae are looked at."""
 
     intervals: IntervalSettings
     definitions: DefinitionSettings
     studies: CalibrationStudies
+    numbering: CalibrationStudies
     start: StartSettings
     choices: ChoiceSettings

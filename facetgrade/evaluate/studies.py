@@ -78,6 +78,18 @@ class StudyFolder:
         )
 
 
+def study_folder(
+    simulated: Path | None, out: Path, rules: GradeSettings, workers: int
+) -> StudyFolder:
+    """Return where studies are kept, or a place in `out` that keeps none for None."""
+    return StudyFolder(
+        path=simulated or out / "work",
+        rules=rules,
+        workers=workers,
+        keep=simulated is not None,
+    )
+
+
 def simulated_patients(
     patients: Sequence[HeldOutPatient], studies: StudyFolder
 ) -> Generator[tuple[HeldOutPatient, list[Path]], None, None]:
