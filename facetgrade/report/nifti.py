@@ -102,13 +102,15 @@ def write_masks(
     return written | {"labels": ["masks/labels.tsv"]}
 
 
-def nifti_bytes(label_map: LabelMap) -> bytes:
+def nifti_bytes(label_map: LabelMap, *, scale: float = 1.0) -> bytes:
     """Encode a label map as compressed NIfTI-1 with exact geometry.
 
     Parameters
     ----------
     label_map : LabelMap
         On any grid; a sheared or left-handed one is kept by the sform.
+    scale : float
+        What a stored 1 stands for, written as scl_slope.
 
     Returns
     -------
@@ -123,6 +125,8 @@ def nifti_bytes(label_map: LabelMap) -> bytes:
     image.set_sform(affine, code=_SCANNER_ANATOMICAL)
     image.set_qform(affine, code=_SCANNER_ANATOMICAL)
     image.header.set_xyzt_units("mm")
+    if scale != 1.0:
+        image.header.set_slope_inter(scale, 0.0)
     content: bytes = image.to_bytes()
     return gzip.compress(content, compresslevel=1, mtime=0)
 

@@ -12,6 +12,7 @@ from facetgrade.report.context import ReportContext, RunRecord, StudyEntry
 from facetgrade.report.html import render_report
 from facetgrade.report.index import render_index
 from facetgrade.report.nifti import write_masks
+from facetgrade.report.probabilities import write_probabilities
 from facetgrade.report.run_json import write_run_json
 from facetgrade.report.settings import ReportSettings
 from facetgrade.report.study_json import study_record, write_study_json
@@ -50,6 +51,7 @@ def write_study(
         Files that already lie in the folder, for study.json.
     """
     masks = write_masks(folder, study, report.outcomes)
+    masks |= write_probabilities(folder, report.outcomes)
     page = render_report(report, study, context=context, settings=settings)
     write_text(folder / "report.html", page)
     written = {**masks, **more_files}
