@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facetgrade.geometry import Volume, VolumeGeometry
-from facetgrade.ingest.contrast import measure_contrast
+from facetgrade.ingest.contrast import PixelEvidence, measure_contrast
 from facetgrade.ingest.dicom import Frame, SeriesTags, real_values
 from facetgrade.ingest.screening import looks_like_hounsfield
 from facetgrade.ingest.series import classify, plane_of
@@ -94,9 +94,7 @@ def _add_contrast(
     first = parts[0].frames[0]
     usable = [part for part in parts if _is_long(part, settings)]
     if not usable:
-        count = sum(len(part.frames) for part in parts)
-        reason = f"only {count} slices in {len(parts)} stacks, too few to use"
-        result.rejected.append(_rejection(first, reason))
+        result.rejected.append(_unusable(parts, settings))
         return
     if len(usable) < len(parts):
         dropped = len(parts) - len(usable)
@@ -241,6 +239,37 @@ def _is_long(part: FrameStack, settings: IngestSettings) -> bool:
     holes = len(part.missing) if part.is_even else 0
     limit = settings.stacks.max_interpolated_fraction * (count + holes)
     return count >= settings.stacks.min_slices and holes <= limit
+
+
+def _unusable(parts: list[FrameStack], settings: IngestSettings) -> RejectedSeries:
+    """Say why no stack can be used, and where slices lie that make no stack."""
+    frames = [frame for part in parts for frame in part.frames]
+    reason = f"only {len(frames)} slices in {len(parts)} stacks, too few to use"
+    rejection = _rejection(frames[0], reason)
+    if len(frames) < settings.stacks.min_slices:
+        return rejection
+    decided = classify(frames[0].tags, PixelEvidence(), settings.series_rules)
+    corners = np.concatenate([_corners_lps_mm(frame) for frame in frames])
+    low, high = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    return replace(
+        rejection,
+        reason=f"{len(frames)} slices in {len(parts)} stacks, which are too short or "
+        "have too many gaps to use",
+        sequence=decided.sequence if decided.told else None,
+        bounds_lps_mm=((low[0], low[1], low[2]), (high[0], high[1], high[2])),
+    )
+
+
+def _corners_lps_mm(frame: Frame) -> NDArray[np.float64]:
+    """Return the centers of the four corner voxels of a slice, (4, 3)."""
+    rows, columns = frame.stored.shape
+    down = frame.column_direction * frame.pixel_spacing_mm[0] * (rows - 1)
+    across = frame.row_direction * frame.pixel_spacing_mm[1] * (columns - 1)
+    steps = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float64)
+    corners: NDArray[np.float64] = frame.position_lps_mm + steps @ np.stack(
+        [down, across]
+    )
+    return corners
 
 
 def _tell_apart(result: Assembled, first: Frame) -> None:

@@ -36,6 +36,30 @@ def test_sagittal_folder_becomes_one_stack_in_patient_mm(tmp_path, settings, pri
     assert volume.voxels[2, 3, 4] == 2128
 
 
+def test_slices_with_too_many_gaps_are_rejected_with_their_place(
+    tmp_path, settings, privacy
+):
+    write_series(tmp_path / "a", gradient_volume(), SeriesDescription="SAG T2")
+    files = write_series(
+        tmp_path / "b",
+        gradient_volume((11, 8, 10)),
+        series="b",
+        SeriesDescription="SAG STIR",
+    )
+    for number in (2, 5, 8):
+        files[number].unlink()
+
+    (rejected,) = load_one(tmp_path, settings, privacy).rejected
+
+    assert "8 slices" in rejected.reason
+    assert "gaps" in rejected.reason
+    assert rejected.sequence is Sequence.T2_FS
+    low, high = rejected.bounds_lps_mm
+    # slices from -20 mm, 4.4 mm apart
+    assert low[0] == pytest.approx(-20.0)
+    assert high[0] == pytest.approx(-20.0 + 10 * 4.4)
+
+
 def test_study_names_date_subject_and_source(tmp_path, settings, privacy):
     write_series(tmp_path / "p" / "dicom", gradient_volume())
 
