@@ -1,0 +1,1 @@
+"""The readers' pages: images, viewer, work list, adjudication, agreement."""
