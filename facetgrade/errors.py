@@ -30,6 +30,28 @@ class OutputError(FacetGradeError):
     """The output folder cannot be used."""
 
 
+class TransferError(FacetGradeError):
+    """An archive did not give or take what it was asked to."""
+
+
+class ConnectionLostError(TransferError):
+    """A transfer broke off for a reason that may pass.
+
+    Attributes
+    ----------
+    wait_s : float
+        How long the other side asked to be left alone.
+    """
+
+    def __init__(self, message: str, wait_s: float = 0.0) -> None:
+        self.wait_s = wait_s
+        super().__init__(message)
+
+
+class WorkerError(FacetGradeError):
+    """Processes or machines that should grade cannot be started or reached."""
+
+
 class AnatomyError(FacetGradeError):
     """Files of an anatomy source of the simulator are missing or unusable."""
 

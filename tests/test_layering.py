@@ -10,7 +10,16 @@ BUILT_UPON_REPORTS = ("compare", "review")
 
 ALLOWED = {
     "typer": ("cli.py", "commands/"),
-    "pydicom": ("ingest/", "exchange/", "deidentify/", "report/", "simulate/"),
+    "pydicom": (
+        "ingest/",
+        "exchange/",
+        "deidentify/",
+        "pacs/",
+        "report/",
+        "simulate/",
+    ),
+    "pynetdicom": ("pacs/",),
+    "requests": ("pacs/",),
     "torch": (
         "networks.py",
         "inference/",
@@ -21,12 +30,13 @@ ALLOWED = {
     ),
     "nibabel": ("ingest/", "exchange/", "report/", "simulate/", "evaluate/", "train/"),
     "rich": ("commands/", "batch/console.py", "train/"),
-    "sqlite3": ("batch/ledger.py", "review/"),
+    "sqlite3": ("batch/ledger.py", "pacs/ledger.py", "review/"),
 }
 EDGES = (
     "ingest/",
     "exchange/",
     "deidentify/",
+    "pacs/",
     "report/",
     "inference/",
     "config_files.py",
