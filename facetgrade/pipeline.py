@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-from facetgrade.anatomy import FacetJoint, Level, Side
 from facetgrade.config import PipelineConfig, read_config
 from facetgrade.findings import StudyReport
 from facetgrade.grade import grade_joints
 from facetgrade.inference import Models, choose_device, load_models
 from facetgrade.localize import locate_joints
+from facetgrade.request import Request
 from facetgrade.segment import refine_locations, segment_joints
 from facetgrade.stopwatch import Stopwatch
 from facetgrade.study import Study
 
+__all__ = ["Request", "grade_study"]
+
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Request:
-    """What the user asks of each study.
-
-    Attributes
-    ----------
-    levels : tuple of Level
-        Levels to grade, both sides of each.
-    anchors : mapping of str to tuple of float
-        Vertebra name to an LPS point in mm inside its body.
-    accept_assumed_levels : bool
-        Grade although the numbering could not be decided.
-    """
-
-    levels: tuple[Level, ...] = (Level.L3_L4, Level.L4_L5)
-    anchors: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
-    accept_assumed_levels: bool = False
-
-    @property
-    def joints(self) -> tuple[FacetJoint, ...]:
-        """Requested joints from the top, left first."""
-        pairs = {FacetJoint(level, side) for level in self.levels for side in Side}
-        return tuple(sorted(pairs))
-
 
 TRIAL_LEVELS = Request()
 

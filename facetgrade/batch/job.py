@@ -14,7 +14,7 @@ from facetgrade.config import PipelineConfig
 from facetgrade.exchange.settings import DicomSettings
 from facetgrade.findings import StudyReport
 from facetgrade.ingest import Privacy
-from facetgrade.pipeline import Request
+from facetgrade.request import Request
 from facetgrade.report import Failure, ReportContext, StudyEntry
 from facetgrade.stopwatch import Stopwatch
 from facetgrade.study import Study

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -23,6 +23,10 @@ from facetgrade.ingest.nifti import is_nifti
 from facetgrade.ingest.nifti_studies import NOT_AN_INPUT, nifti_studies
 from facetgrade.ingest.settings import IngestSettings
 from facetgrade.ingest.walk import Problem, Walk, walk_inputs
+
+HeaderReader = Callable[
+    [Iterable[SourceFile]], Iterator[tuple[SourceFile, DicomHeader | str]]
+]
 
 _log = logging.getLogger(__name__)
 _PROBLEMS_SHOWN = 20
@@ -54,7 +58,11 @@ def find_studies(*paths: Path, settings: IngestSettings) -> list[StudyFiles]:
     return list(scan.studies)
 
 
-def scan_inputs(paths: Sequence[Path], settings: IngestSettings) -> Scan:
+def scan_inputs(
+    paths: Sequence[Path],
+    settings: IngestSettings,
+    read: HeaderReader = read_headers,
+) -> Scan:
     """Find studies and list every file that could not be used.
 
     Parameters
@@ -63,6 +71,8 @@ def scan_inputs(paths: Sequence[Path], settings: IngestSettings) -> Scan:
         Folders, archives, DICOMDIR, DICOM or NIfTI files.
     settings : IngestSettings
         Limits and series rules.
+    read : callable
+        Reads DICOM headers, or remembers them.
 
     Raises
     ------
@@ -84,7 +94,7 @@ def scan_inputs(paths: Sequence[Path], settings: IngestSettings) -> Scan:
         for file, text in problems
     ]
     others = set(nifti) | set(json)
-    studies += _dicom(walk, [file for file in walk.files if file not in others])
+    studies += _dicom(walk, [file for file in walk.files if file not in others], read)
     named = [_with_source(study, inputs) for study in studies]
     named.sort(key=lambda study: (study.source, study.study_uid))
     _log.info(
@@ -106,11 +116,13 @@ def scan_inputs(paths: Sequence[Path], settings: IngestSettings) -> Scan:
     )
 
 
-def _dicom(walk: Walk, files: Sequence[SourceFile]) -> list[StudyFiles]:
+def _dicom(
+    walk: Walk, files: Sequence[SourceFile], read: HeaderReader
+) -> list[StudyFiles]:
     """Group DICOM files, noting those that are not."""
     headers: list[DicomHeader] = []
     with quiet():
-        for file, header in read_headers(files):
+        for file, header in read(files):
             if isinstance(header, str):
                 hides_images = not header.endswith(NOT_AN_IMAGE_FILE)
                 walk.problems.append(Problem(file.location, header, hides_images))

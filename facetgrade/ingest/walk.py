@@ -20,7 +20,14 @@ _BIDS_ROOT = "dataset_description.json"
 _BIDS_SKIPPED = ("derivatives", "sourcedata", "code")
 _TRUTH = "truth.json"
 _LEDGER = "ledger.sqlite"
-_TABLES = ("run.json", "joints.csv", "index.html", _LEDGER)
+_TABLES = (
+    "run.json",
+    "joints.csv",
+    "joints.parquet",
+    "quarantine.csv",
+    "index.html",
+    _LEDGER,
+)
 _MARKS = (_TRUTH, _LEDGER, "run.json", "joints.csv")
 
 
