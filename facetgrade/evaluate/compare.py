@@ -136,7 +136,9 @@ def _row(
         level=joint.level.value,
         side=joint.side.value,
         factors={**examination.factors, **truth.factors},
-        truth_grade=actual.gradable_grade(min_covered=definitions.min_covered),
+        truth_grade=actual.gradable_grade(
+            min_covered=definitions.min_covered, metal_mm=definitions.metal_mm
+        ),
         grade=grade,
         reason=reason,
         probabilities=probabilities,

@@ -60,12 +60,13 @@ class Target(_Section):
 
 
 class DefinitionSettings(_Section):
-    """When a place is right and a volume present."""
+    """When a place is right, a volume present, a joint gradable."""
 
     tolerance_mm: Annotated[float, Field(gt=0.0)]
     surface_tolerance_mm: Annotated[float, Field(gt=0.0)]
     floor_mm3: Annotated[float, Field(gt=0.0)]
     min_covered: Annotated[float, Field(gt=0.0, le=1.0)]
+    metal_mm: Annotated[float, Field(ge=0.0)]
 
 
 class GroupSettings(_Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,10 @@ class JointTruth:
     measures : mapping of str to float
         The measures of `rows.MEASURES`.
     covered : float
-        Largest share of the joint's surroundings within one series that shows edema.
+        Largest share of the joint's surroundings within one series that shows edema and
+        during which the patient lay still.
+    metal_mm : float
+        Distance of the nearest metal, infinite without any.
     lesions_path : Path
         Label map of the lesions.
     """
@@ -60,11 +64,13 @@ class JointTruth:
     grade: int
     measures: Mapping[str, float]
     covered: float
+    metal_mm: float
     lesions_path: Path
 
-    def gradable_grade(self, *, min_covered: float) -> int:
-        """Return the grade, or `UNGRADABLE` where no series shows the joint."""
-        return self.grade if self.covered >= min_covered else UNGRADABLE
+    def gradable_grade(self, *, min_covered: float, metal_mm: float) -> int:
+        """Return the grade, or `UNGRADABLE` out of view or as near to metal as that."""
+        seen = self.covered >= min_covered and self.metal_mm > metal_mm
+        return self.grade if seen else UNGRADABLE
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -120,7 +126,11 @@ def read_truth(folder: Path) -> StudyTruth:
             folder, f"version is {values.get('version')}, expected {TRUTH_VERSION}"
         )
     series = values["series"]
-    edema = [s["series_uid"] for s in series if Sequence(s["sequence"]).shows_edema]
+    edema = [
+        one["series_uid"]
+        for one in series
+        if Sequence(one["sequence"]).shows_edema and one["motion"] is None
+    ]
     return StudyTruth(
         study_uid=values["study_uid"],
         patient=values["patient_id"],
@@ -165,6 +175,7 @@ def _joint(folder: Path, entry: Mapping[str, Any], edema: list[str]) -> JointTru
         grade=int(entry["grade"]),
         measures=measures,
         covered=max((float(entry["covered"][uid]) for uid in edema), default=0.0),
+        metal_mm=math.inf if entry["metal_mm"] is None else float(entry["metal_mm"]),
         lesions_path=folder / entry["masks"]["lesions"],
     )
 

@@ -26,7 +26,11 @@ from facetgrade.study import Sequence
 LEFT = FacetJoint(Level.L4_L5, Side.LEFT)
 RIGHT = FacetJoint(Level.L4_L5, Side.RIGHT)
 DEFINITIONS = DefinitionSettings(
-    tolerance_mm=10.0, surface_tolerance_mm=1.0, floor_mm3=1.0, min_covered=0.9
+    tolerance_mm=10.0,
+    surface_tolerance_mm=1.0,
+    floor_mm3=1.0,
+    min_covered=0.9,
+    metal_mm=12.0,
 )
 VISIT = Examination(
     study="p1_baseline", patient="p1", timepoint="baseline", factors={"group": "toy"}
@@ -70,6 +74,7 @@ def entry(folder, side, *, grade, covered):
         "marrow_edema_mm3": 50.0,
         "perimeter_fraction": 0.6,
         "covered": {"1.1": 1.0, "1.2": covered},
+        "metal_mm": None,
         "masks": {"lesions": name},
     }
 
@@ -81,6 +86,7 @@ def series(uid, sequence, plane, fat_suppression, blocks=1):
         "plane": plane,
         "fat_suppression": fat_suppression,
         "field_t": 3.0,
+        "motion": None,
         "blocks": [{}] * blocks,
     }
 
@@ -226,6 +232,27 @@ def test_a_failed_study_has_a_row_for_every_joint(truth_folder):
         ("left", False, "failed"),
         ("right", False, "failed"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("metal_mm", "motion", "truth_grade"),
+    [
+        (None, None, 3),
+        (12.1, None, 3),
+        (12.0, None, UNGRADABLE),
+        (None, {"moves": 1}, UNGRADABLE),
+    ],
+)
+def test_beside_metal_or_moved_no_grade_is_expected(
+    truth_folder, metal_mm, motion, truth_grade
+):
+    path = truth_folder / "truth.json"
+    values = json.loads(path.read_text("utf-8"))
+    values["joints"][0]["metal_mm"] = metal_mm
+    values["series"][1]["motion"] = motion
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+    assert compare(graded(), truth_folder).truth_grade == truth_grade
 
 
 def test_factors_say_how_the_study_was_acquired(truth_folder):
