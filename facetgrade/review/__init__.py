@@ -1,0 +1,1 @@
+"""Readers, adjudication and audit trail of a trial."""
