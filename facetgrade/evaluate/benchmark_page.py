@@ -102,6 +102,7 @@ def benchmark_page(
         _outline_block(result["overlap"]),
         _volume_block(result["volumes"], rows, floor_mm3=floor_mm3),
         *calibration_blocks(everyone),
+        _refusal_block(result["refusals"]),
         *_factor_block(result),
         *_failure_block(rows),
     ]
@@ -200,6 +201,25 @@ def _volume_block(volumes: Section, rows: Rows, *, floor_mm3: float) -> Block:
         )
     tables = (estimate_table(VOLUME_NAMES, columns),)
     return Block("Volumes", text, tables, tuple(pictures))
+
+
+def _refusal_block(refusals: Section) -> Block:
+    """Return how many joints were left without a grade, and why."""
+    text = (
+        "No grade can be given out of view of every still series that shows edema, and "
+        "beside metal; everywhere else a refusal counts as wrong.",
+    )
+    names = {"not_gradable": "no grade possible", "gradable": "gradable"}
+    rows = tuple(
+        (
+            name,
+            str(refusals[kind]["joints"]),
+            str(refusals[kind]["refused"]),
+            ", ".join(f"{r} {n}" for r, n in sorted(refusals[kind]["reasons"].items())),
+        )
+        for kind, name in names.items()
+    )
+    return Block("Refusals", text, (Table(("", "joints", "refused", "why"), rows),))
 
 
 def _factor_block(result: Section) -> list[Block]:

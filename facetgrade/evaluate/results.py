@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facetgrade.evaluate.agreement import agreement_statistics
+from facetgrade.evaluate.agreement import UNGRADABLE, agreement_statistics
 from facetgrade.evaluate.change import pair_rows
 from facetgrade.evaluate.overlap import presence_shares, ratio_limits, spearman
 from facetgrade.evaluate.rows import (
@@ -60,7 +61,7 @@ def benchmark_result(
     -------
     dict
         counts, headline, grades, change, calibration, localization, volumes,
-        overlap, factors.
+        overlap, refusals, factors.
     """
     patients = [row.patient for row in rows]
     truth, graded = grades(rows)
@@ -83,6 +84,7 @@ def benchmark_result(
         "localization": localization_section(rows, bootstrap),
         "volumes": volume_section(rows, bootstrap, floor_mm3=floor_mm3),
         "overlap": overlap_section(rows, bootstrap, floor_mm3=floor_mm3),
+        "refusals": refusal_section(rows),
         "factors": factor_section(rows, bootstrap),
     }
     return {"headline": headline(result, targets), **result}
@@ -128,6 +130,22 @@ def overlap_section(rows: Rows, bootstrap: Bootstrap, *, floor_mm3: float) -> Se
             [row.patient for row in present], partial(_overlap_statistics, parts)
         )
     return section
+
+
+def refusal_section(rows: Rows) -> Section:
+    """Count joints without a grade, by reason, where that is right and elsewhere."""
+    kinds = {
+        "not_gradable": [row for row in rows if row.truth_grade == UNGRADABLE],
+        "gradable": [row for row in rows if row.truth_grade != UNGRADABLE],
+    }
+    return {
+        kind: {
+            "joints": len(members),
+            "refused": sum(not row.graded for row in members),
+            "reasons": dict(Counter(r.reason for r in members if not r.graded)),
+        }
+        for kind, members in kinds.items()
+    }
 
 
 def factor_section(rows: Rows, bootstrap: Bootstrap) -> Section:

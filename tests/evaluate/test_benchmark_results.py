@@ -50,6 +50,20 @@ def summarize(rows):
     return benchmark_result(rows, bootstrap=BOOTSTRAP, floor_mm3=20.0, targets=TARGETS)
 
 
+def test_refusals_are_counted_where_right_and_where_wrong():
+    rows = [
+        joint(truth=UNGRADABLE, grade=UNGRADABLE),
+        joint(truth=UNGRADABLE, grade=2),
+        joint(grade=UNGRADABLE),
+        joint(),
+    ]
+
+    assert summarize(rows)["refusals"] == {
+        "not_gradable": {"joints": 2, "refused": 1, "reasons": {"metal": 1}},
+        "gradable": {"joints": 2, "refused": 1, "reasons": {"metal": 1}},
+    }
+
+
 def test_headline_says_which_targets_are_met():
     rows = [joint("p0"), joint("p1", error_mm=36.0, right=False)]
 
