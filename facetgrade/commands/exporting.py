@@ -7,6 +7,11 @@ from typing import Annotated
 
 import typer
 
+WriteBids = Annotated[
+    bool,
+    typer.Option("--bids", help="Also write a BIDS derivatives dataset, OUT/bids."),
+]
+
 
 def export(
     results: Annotated[
@@ -16,6 +21,7 @@ def export(
         ),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the files.")],
+    bids: WriteBids = False,
 ) -> None:
     """Write joints.csv as Parquet, and as REDCap records with data dictionary."""
     from facetgrade.exchange.tables import (
@@ -34,3 +40,21 @@ def export(
     ):
         write_bytes(out / name, content)
         typer.echo(out / name)
+    if bids:
+        echo_bids(results if results.is_dir() else results.parent, out)
+
+
+def echo_bids(results: Path, out: Path) -> None:
+    """Write a BIDS dataset of the results into OUT and say where it is."""
+    from facetgrade.exchange.bids import FOLDER, write_bids
+
+    summary = write_bids(results, out / FOLDER)
+    typer.echo(
+        f"{out / FOLDER}: {summary.studies} studies of {summary.participants} "
+        "participants"
+    )
+    if summary.without_probabilities:
+        typer.echo(
+            f"{summary.without_probabilities} studies were graded by a version that "
+            "kept no probabilities; grade them again with --force to have them"
+        )

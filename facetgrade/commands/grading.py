@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facetgrade.commands.exporting import WriteBids, echo_bids
 from facetgrade.commands.options import (
     TRIAL_LEVELS,
     AcceptAssumedLevels,
@@ -67,6 +68,7 @@ def grade(
         bool,
         typer.Option("--dicom", help="Also write DICOM SEG and SR for the archive."),
     ] = False,
+    bids: WriteBids = False,
     force: Force = False,
 ) -> None:
     """Grade the facet joints of every study found in INPUT.
@@ -112,6 +114,8 @@ def grade(
         console.print("interrupted; the same command goes on with what is missing")
         raise
     print_summary(console, summary.entries, summary.failures)
+    if bids and summary.entries:
+        echo_bids(out, out)
     console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
     raise typer.Exit(summary.exit_code)
 
