@@ -6,40 +6,30 @@ method returned is on the disk.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from facetgrade.anatomy import FacetJoint
-from facetgrade.review.chain import AuditEntry, canonical
+from facetgrade.review.chain import AuditEntry
+from facetgrade.review.changes import begin, lock_read, save_mask
 from facetgrade.review.charter import Charter
 from facetgrade.review.coding import (
-    case_row,
     entry_of,
-    item_row,
     mask_of,
-    read_of,
-    read_row,
 )
 from facetgrade.review.database import open_database
-from facetgrade.review.errors import NotAllowedError
 from facetgrade.review.people import Origin, Role
-from facetgrade.review.planning import plan_items
 from facetgrade.review.queries import (
-    by_key,
     case_in,
     cases_in,
     charter_in,
     current,
     item_in,
     items_in,
-    new_cases,
-    planned,
     reads_in,
-    revisions_of,
     rows_in,
 )
 from facetgrade.review.records import (
@@ -57,14 +47,10 @@ from facetgrade.review.records import (
 )
 from facetgrade.review.results import first_reads, results_of
 from facetgrade.review.submissions import (
-    check_revision,
-    check_submission,
     cleaned,
     mask_content,
-    same_mask,
-    same_read,
 )
-from facetgrade.review.tables import AUDIT, CASE, CHARTER, ITEM, MASK, READ
+from facetgrade.review.tables import AUDIT, MASK
 from facetgrade.review.trail import Clock, Trail, utc_now
 
 
@@ -141,22 +127,7 @@ class Store:
         NotAllowedError
             If the charter differs from the one that the database holds.
         """
-        with self.trail.write("begin", origin) as writing:
-            content = canonical(charter.model_dump(mode="json"))
-            known = writing.connection.execute(select(CHARTER.c.content)).scalar()
-            if known is None:
-                writing.add(CHARTER, "charter", content=content)
-            elif known != content:
-                raise NotAllowedError(
-                    "the charter differs from the one this review began with; a "
-                    "charter is fixed before the first read, so use a new --db"
-                )
-            new = new_cases(writing.connection, cases)
-            batch, taken = planned(writing.connection)
-            for case in new:
-                writing.add(CASE, case.case_id, **case_row(case))
-            for item in plan_items(new, charter, batch=batch, taken=taken):
-                writing.add(ITEM, item.item_id, **item_row(item))
+        self.trail.write("begin", origin, lambda w: begin(w, charter, cases))
 
     def charter(self) -> Charter:
         """Return the charter of the review.
@@ -227,30 +198,9 @@ class Store:
         """
         submission = cleaned(submission)
         action = "correct-read" if submission.correction_reason else "lock-read"
-        with self.trail.write(action, origin) as writing:
-            connection = writing.connection
-            earlier = by_key(connection, READ, origin.who, submission.key)
-            if earlier is not None:
-                return same_read(read_of(earlier), submission)
-            item = item_in(connection, submission.item_id, origin.who)
-            check_submission(submission, item, now=writing.at)
-            revisions = revisions_of(connection, item, submission.joint)
-            check_revision(submission, len(revisions))
-            read_id = secrets.token_hex(12)
-            row = {
-                **read_row(
-                    submission,
-                    item,
-                    replaces=revisions[-1] if revisions else "",
-                    ai_visible=_is_ai_visible(connection, bool(revisions)),
-                ),
-                "revision": len(revisions),
-                "locked_at": writing.at,
-            }
-            writing.add(READ, read_id, **row)
-            writing.note(item=item.item_id, read=read_id, joint=str(submission.joint))
-            number = writing.number
-        return read_of({"id": read_id, "number": number, **row})
+        return self.trail.write(
+            action, origin, lambda w: lock_read(w, submission, origin.who)
+        )
 
     def reads(
         self, *, reader: str | None = None, item_id: str | None = None
@@ -311,30 +261,9 @@ class Store:
             If the joint is not of the item or the array holds other codes than 0-4.
         """
         content = mask_content(mask)
-        with self.trail.write("save-mask", origin) as writing:
-            earlier = by_key(writing.connection, MASK, origin.who, mask.key)
-            if earlier is not None:
-                return same_mask(mask_of(earlier), mask, content)
-            item = item_in(writing.connection, mask.item_id, origin.who)
-            if mask.joint not in item.joints or mask.slot not in item.slots:
-                raise NotAllowedError("the mask is of a joint that is not of this item")
-            mask_id = secrets.token_hex(12)
-            row = {
-                "item_id": item.item_id,
-                "reader": item.reader,
-                "case_id": item.case_id,
-                "visit": item.visit_of(mask.slot).value,
-                "slot": mask.slot,
-                "level": mask.joint.level.value,
-                "side": mask.joint.side.value,
-                "key": mask.key,
-                "saved_at": writing.at,
-                "nifti": content,
-            }
-            writing.add(MASK, mask_id, **row)
-            writing.note(item=item.item_id, mask=mask_id, joint=str(mask.joint))
-            number = writing.number
-        return mask_of({"id": mask_id, "number": number, **row})
+        return self.trail.write(
+            "save-mask", origin, lambda w: save_mask(w, mask, content, origin.who)
+        )
 
     def masks(
         self, *, reader: str | None = None, item_id: str | None = None
@@ -372,16 +301,10 @@ class Store:
 
     def note(self, action: str, origin: Origin, **subject: str) -> None:
         """Add an entry to the audit trail, such as that a page was opened."""
-        with self.trail.write(action, origin) as writing:
-            writing.note(**subject)
+        self.trail.write(action, origin, lambda writing: writing.note(**subject))
 
     def audit(self) -> tuple[AuditEntry, ...]:
         """Return the audit trail from its beginning."""
         with self.trail.read() as connection:
             rows = connection.execute(select(AUDIT).order_by(AUDIT.c.number))
             return tuple(entry_of(dict(row._mapping)) for row in rows)
-
-
-def _is_ai_visible(connection: Connection, is_correction: bool) -> bool:
-    """Tell whether the reader could see the result of facetgrade."""
-    return is_correction or charter_in(connection).ai == "shown-from-start"

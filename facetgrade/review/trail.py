@@ -6,11 +6,13 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, insert, select, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from facetgrade.review.chain import (
     START,
@@ -23,11 +25,12 @@ from facetgrade.review.chain import (
     write_head,
 )
 from facetgrade.review.database import WRITING
-from facetgrade.review.errors import TamperedError
+from facetgrade.review.errors import ReviewError, TamperedError
 from facetgrade.review.people import Origin
 from facetgrade.review.tables import AUDIT
 
 WRITE_LOCK = 0x46474102
+T = TypeVar("T")
 Clock = Callable[[], datetime]
 
 _log = logging.getLogger(__name__)
@@ -71,6 +74,18 @@ class Writing:
         self.is_noted = True
 
 
+@dataclass(eq=False, slots=True)
+class _Job:
+    """A change that waits for its turn, and what came of it."""
+
+    action: str
+    origin: Origin
+    body: Callable[[Writing], Any]
+    result: Any = None
+    error: Exception | None = None
+    is_done: bool = False
+
+
 class Trail:
     """Open audit trail of a database; holds the key and the write lock.
 
@@ -105,6 +120,8 @@ class Trail:
         self._clock = clock
         self._head_file = head_file
         self._lock = threading.Lock()
+        self._queue_lock = threading.Lock()
+        self._queue: list[_Job] = []
         with self._begin() as connection:
             head = last_link(connection)
             self._key = read_or_make_key(key_file, may_make=head.count == 0)
@@ -116,22 +133,37 @@ class Trail:
         with self.engine.connect() as connection, connection.begin():
             yield connection
 
-    @contextmanager
-    def write(self, action: str, origin: Origin) -> Iterator[Writing]:
-        """Open a transaction; its entry is added when it wrote or noted something.
+    def write(self, action: str, origin: Origin, body: Callable[[Writing], T]) -> T:
+        """Run a change and its entry; return when it is on the disk.
 
-        Everything is committed together, and the head is exported before the caller
-        goes on.
+        Changes that wait for the disk of another one are committed together, each in
+        a savepoint with an entry of its own: waiting readers share one flush.
+
+        Parameters
+        ----------
+        action : str
+            Name of the entry.
+        origin : Origin
+            Who, from where.
+        body : callable
+            Makes the change; an entry is added when it wrote or noted something.
+
+        Raises
+        ------
+        ReviewError
+            If database or head file cannot be written. What `body` raises is passed
+            on, and its change undone.
         """
+        job = _Job(action, origin, body)
+        with self._queue_lock:
+            self._queue.append(job)
         with self._lock:
-            with self._begin() as connection:
-                before = last_link(connection)
-                writing = Writing(connection, before.count + 1, self.now())
-                yield writing
-                if not writing.hashes and not writing.is_noted:
-                    return
-                head = self._add_entry(writing, before, action, origin)
-            write_head(self._head_file, head, at=writing.at)
+            if not job.is_done:
+                self._run_waiting()
+        if job.error is not None:
+            raise job.error
+        result: T = job.result
+        return result
 
     def now(self) -> str:
         """Return the time as it is stored."""
@@ -154,13 +186,42 @@ class Trail:
                     )
                 yield connection
 
-    def _add_entry(
-        self, writing: Writing, before: Head, action: str, origin: Origin
-    ) -> Head:
-        """Append the entry of a transaction."""
-        row = audit_row(writing, before, action, origin)
-        mac = entry_mac(self._key, row)
-        writing.connection.execute(insert(AUDIT).values(**row, mac=mac))
+    def _run_waiting(self) -> None:
+        """Commit everything that waits, and export the head once."""
+        with self._queue_lock:
+            jobs, self._queue = self._queue, []
+        try:
+            with self._begin() as connection:
+                before = last_link(connection)
+                head = before
+                for job in jobs:
+                    head = self._run(job, connection, head)
+            if head != before:
+                write_head(self._head_file, head, at=self.now())
+        except (SQLAlchemyError, OSError) as error:
+            _log.exception("a change of the review is lost")
+            failed = ReviewError("the review cannot be written now; try again")
+            failed.__cause__ = error
+            for job in jobs:
+                job.error = job.error or failed
+        finally:
+            for job in jobs:
+                job.is_done = True
+
+    def _run(self, job: _Job, connection: Connection, before: Head) -> Head:
+        """Run one change in a savepoint; return the head after it."""
+        writing = Writing(connection, before.count + 1, self.now())
+        try:
+            with connection.begin_nested():
+                job.result = job.body(writing)
+                if not writing.hashes and not writing.is_noted:
+                    return before
+                row = audit_row(writing, before, job.action, job.origin)
+                mac = entry_mac(self._key, row)
+                connection.execute(insert(AUDIT).values(**row, mac=mac))
+        except Exception as error:
+            job.error = error
+            return before
         return Head(count=writing.number, mac=mac)
 
     def _check_head(self, connection: Connection, head: Head) -> None:
