@@ -1,0 +1,94 @@
+"""Be called: receive instances and answer echoes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pydicom.uid import (
+    JPEG2000,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.events import Event
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+
+from facetgrade.errors import ConfigError
+from facetgrade.pacs.settings import LocalSettings, TimeoutSettings
+from facetgrade.pacs.tls import receiving_context
+
+# All that ingest decodes, those without loss or conversion first.
+SYNTAXES = (
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGLosslessSV1,
+    JPEGLossless,
+    JPEGLSLossless,
+    JPEG2000Lossless,
+    RLELossless,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    JPEG2000,
+)
+
+
+@contextmanager
+def serve(
+    local: LocalSettings,
+    timeouts: TimeoutSettings,
+    take: Callable[[Event], int],
+    *more_handlers: Any,
+) -> Iterator[None]:
+    """Receive instances in the background, from several machines at the same time.
+
+    Parameters
+    ----------
+    local : LocalSettings
+        Address, AE title, who may send.
+    timeouts : TimeoutSettings
+        When a sender counts as gone.
+    take : callable
+        Answers each C-STORE.
+    *more_handlers : tuple
+        Further event handlers of pynetdicom.
+
+    Raises
+    ------
+    ConfigError
+        If the port cannot be used.
+    """
+    entity = AE(local.ae_title)
+    entity.maximum_associations = local.max_associations
+    entity.require_calling_aet = list(local.callers)
+    entity.network_timeout = timeouts.answer_s
+    entity.dimse_timeout = timeouts.answer_s
+    entity.acse_timeout = timeouts.connect_s
+    for context in AllStoragePresentationContexts:
+        entity.add_supported_context(context.abstract_syntax or "", list(SYNTAXES))
+    entity.add_supported_context(Verification)
+    try:
+        entity.start_server(
+            (local.host, local.port),
+            block=False,
+            ssl_context=receiving_context(local.tls) if local.tls else None,
+            evt_handlers=[(evt.EVT_C_STORE, take), *more_handlers],
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"port {local.port} of {local.host} cannot be used ({error.strerror}); is "
+            "another facetgrade listening?"
+        ) from error
+    try:
+        yield
+    finally:
+        # Senders in the middle of a study get an abort and send again.
+        entity.shutdown()
