@@ -214,6 +214,6 @@ def test_a_lost_mask_is_named(results, tmp_path):
     shutil.copytree(results, tmp_path / "results")
     for path in (tmp_path / "results").rglob("*effusion_probability*"):
         path.unlink()
-    with pytest.raises(OutputError, match="cannot be read .No such file"):
+    with pytest.raises(OutputError, match=r"cannot be read \(No such file"):
         write_bids(tmp_path / "results", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
