@@ -18,6 +18,7 @@ from facetgrade.commands.evaluating import calibrate, evaluate
 from facetgrade.commands.exporting import export
 from facetgrade.commands.grading import grade
 from facetgrade.commands.reading import read_sr
+from facetgrade.commands.reviewing import app as review_app
 from facetgrade.commands.terminal import ConfigFile
 from facetgrade.errors import FacetGradeError, OutputError, one_line
 
@@ -34,6 +35,7 @@ app.command()(compare)
 app.command("read-sr")(read_sr)
 app.command()(deidentify)
 app.command()(export)
+app.add_typer(review_app, name="review", help="Blinded reads with audit trail.")
 app.command()(evaluate)
 app.command()(calibrate)
 

@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/environment.sh
 
-install_debian dcm2niix dcmtk dicom3tools orthanc orthanc-dicomweb
+install_debian dcm2niix dcmtk dicom3tools orthanc orthanc-dicomweb postgresql
 create_environment
 install_lock requirements.lock
 install_lock requirements-extras.lock

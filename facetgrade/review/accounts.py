@@ -199,7 +199,7 @@ def _failures(connection: Connection, origin: Origin, since: str) -> int:
                 .where(or_(AUDIT.c.action == ATTEMPT, AUDIT.c.action == LOGIN))
                 .group_by(AUDIT.c.action)
             )
-            found = {action: count for action, count in connection.execute(query)}
+            found = {row[0]: row[1] for row in connection.execute(query)}
             counts.append(found.get(ATTEMPT, 0) - found.get(LOGIN, 0))
     return max(counts, default=0)
 
