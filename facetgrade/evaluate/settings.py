@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from facetgrade.anatomy import Level
+from facetgrade.anatomy import Lesion, Level
 from facetgrade.evaluate.summary import Bootstrap
 from facetgrade.grade.settings import ConfidenceSettings
 
@@ -186,6 +186,21 @@ class ChoiceSettings(_Section):
     chance: Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+class BeliefChoices(_Section):
+    """Values of the section ``[segment.belief]`` that are tried.
+
+    Attributes
+    ----------
+    rounds : int
+        How often all keys are gone through.
+    lesions : mapping of Lesion to mapping of str to tuple of float
+        Values of each key of `BeliefSettings`, the first to start with.
+    """
+
+    rounds: Annotated[int, Field(ge=1)]
+    lesions: dict[Lesion, dict[str, Annotated[tuple[float, ...], Field(min_length=1)]]]
+
+
 class CalibrateSettings(_Section):
     """The whole of calibrate.toml; of `numbering` only vertebrae are looked at."""
 
@@ -195,3 +210,4 @@ class CalibrateSettings(_Section):
     numbering: CalibrationStudies
     start: StartSettings
     choices: ChoiceSettings
+    belief: BeliefChoices

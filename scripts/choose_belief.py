@@ -1,0 +1,218 @@
+"""Choose [segment.belief] of configs/pipeline.toml on the calibration studies.
+
+python scripts/choose_belief.py -o OUT --simulated STUDIES [--studies N] [--workers N]
+
+Reads every requested joint once with the shipped networks, keeps what they answered in
+OUT, tries the values of configs/calibrate.toml and writes the best ones into
+configs/pipeline.toml, all that was tried into OUT/belief.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from itertools import chain
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from facetgrade.config import config_values, read_config, read_settings, shipped_path
+from facetgrade.evaluate.agreement import UNGRADABLE
+from facetgrade.evaluate.belief import (
+    Belief,
+    BeliefScore,
+    ReadJoint,
+    choose_belief,
+    grades_under,
+    read_masks,
+    score_of,
+    write_masks,
+)
+from facetgrade.evaluate.held_out import HeldOutPatient, draw_patients
+from facetgrade.evaluate.patients import KeptFindings, work_through
+from facetgrade.evaluate.reading import read_folder
+from facetgrade.evaluate.settings import CalibrateSettings
+from facetgrade.evaluate.studies import study_folder
+from facetgrade.evaluate.truth import read_truth
+from facetgrade.evaluate.tuned_files import set_value
+from facetgrade.grade.settings import GradeSettings
+from facetgrade.inference import Models, choose_device, load_models, model_hashes
+from facetgrade.localize import locate_joints
+from facetgrade.pipeline import Request
+from facetgrade.report.atomic import write_json, write_text
+from facetgrade.segment import refine_locations, segment_joints
+
+CONFIG, PIPELINE = "configs/calibrate.toml", "configs/pipeline.toml"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptJoint:
+    """Files with the masks of one joint, and its true grade."""
+
+    grade: int
+    files: tuple[str, ...]
+
+
+def main() -> None:
+    """Read joints, try, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--simulated", type=Path, required=True)
+    parser.add_argument("--studies", type=int)
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    settings = read_settings(shipped_path(CONFIG), CalibrateSettings)
+    joints = _read_joints(arguments, settings)
+    with ProcessPoolExecutor(
+        arguments.workers, mp_context=get_context("spawn")
+    ) as pool:
+        score = partial(_score, pool, arguments.workers, joints)
+        belief, tried = choose_belief(settings.belief, score)
+    for one, reached in tried:
+        print(f"exact {reached.exact:.3f}  kappa {reached.kappa:.3f}  {_brief(one)}")
+    _write(belief, f"scripts/choose_belief.py, {len(joints)} joints")
+    write_json(
+        arguments.out / "belief.json",
+        {
+            "joints": len(joints),
+            "chosen": _plain(belief),
+            "tried": [{**asdict(r), "belief": _plain(b)} for b, r in tried],
+        },
+    )
+
+
+def _read_joints(
+    arguments: argparse.Namespace, settings: CalibrateSettings
+) -> list[KeptJoint]:
+    """Read all gradable joints of the calibration studies, once per model."""
+    pipeline = read_config()
+    plain = pipeline.model_copy(
+        update={"segment": pipeline.segment.model_copy(update={"belief": {}})}
+    )
+    hashes = model_hashes(plain)
+    held_out = settings.studies
+    if arguments.studies:
+        held_out = held_out.model_copy(update={"studies": arguments.studies})
+    models = cache(lambda: load_models(plain, choose_device("auto")))
+    request = Request(levels=held_out.levels, accept_assumed_levels=True)
+
+    def look(patient: HeldOutPatient, folder: Path) -> list[KeptJoint]:
+        out = arguments.out / "masks" / patient.name
+        out.mkdir(parents=True, exist_ok=True)
+        return _read_study(folder, out, models(), plain, request, settings)
+
+    kept: KeptFindings[KeptJoint] = KeptFindings(
+        folder=arguments.out / "joints",
+        fingerprint=lambda patient: patient.fingerprint(
+            config_values(plain.segment), config_values(plain.localize), hashes
+        ),
+        to_json=asdict,
+        from_json=lambda v: KeptJoint(grade=v["grade"], files=tuple(v["files"])),
+    )
+    studies = study_folder(
+        arguments.simulated, arguments.out, plain.grade, arguments.workers
+    )
+    return work_through(draw_patients(held_out), studies, kept, look, _print)
+
+
+def _read_study(
+    folder: Path,
+    out: Path,
+    models: Models,
+    pipeline: Any,
+    request: Request,
+    settings: CalibrateSettings,
+) -> list[KeptJoint]:
+    """Segment the requested joints of one study and keep what was read."""
+    study = read_folder(folder / "dicom", pipeline.ingest)
+    truth = read_truth(folder / "truth")
+    found = locate_joints(study, models.localizer, pipeline.localize)
+    reading = study, models.segmenter, pipeline.segment, request.joints
+    found = refine_locations(study, found, *reading[1:])
+    segmented = segment_joints(study, found, *reading[1:])
+    joints = []
+    for joint, one in segmented.items():
+        grade = truth.joints[joint].gradable_grade(
+            min_covered=settings.definitions.min_covered,
+            metal_mm=settings.definitions.metal_mm,
+        )
+        if grade == UNGRADABLE:
+            continue
+        paths = []
+        for masks in one.masks:
+            path = out / f"{joint.level}_{joint.side}_{masks.sequence}.npz"
+            write_masks(masks, path)
+            paths.append(str(path))
+        joints.append(KeptJoint(grade=grade, files=tuple(paths)))
+    return joints
+
+
+def _score(
+    pool: ProcessPoolExecutor,
+    workers: int,
+    joints: Sequence[KeptJoint],
+    beliefs: Sequence[Belief],
+) -> list[BeliefScore]:
+    """Score beliefs, the joints shared out among the processes."""
+    shares = [joints[start::workers] for start in range(workers)]
+    truth = [joint.grade for share in shares for joint in share]
+    rules = read_config().grade
+    scores = []
+    for belief in beliefs:
+        jobs = [pool.submit(_grades, share, _plain(belief), rules) for share in shares]
+        scores.append(score_of(truth, list(chain(*(job.result() for job in jobs)))))
+    return scores
+
+
+def _grades(
+    joints: Sequence[KeptJoint],
+    belief: Mapping[str, Mapping[str, float]],
+    rules: GradeSettings,
+) -> list[int]:
+    """Grade joints in a process of its own."""
+    pipeline = read_config()
+    changed = type(pipeline.segment).model_validate(
+        {**pipeline.segment.model_dump(), "belief": belief}
+    )
+    read = (
+        ReadJoint(
+            grade=joint.grade, masks=tuple(read_masks(Path(f)) for f in joint.files)
+        )
+        for joint in joints
+    )
+    return grades_under(changed.belief, read, rules)
+
+
+def _write(belief: Belief, source: str) -> None:
+    """Put the chosen values into the shipped settings."""
+    path = shipped_path(PIPELINE)
+    text = path.read_text(encoding="utf-8")
+    for lesion, one in belief.items():
+        for key, value in one.model_dump().items():
+            section = f"segment.belief.{lesion.value}"
+            text = set_value(text, section, key, value, source)
+    write_text(path, text)
+
+
+def _plain(belief: Belief) -> dict[str, dict[str, float]]:
+    """Return a belief as JSON values."""
+    return {lesion.value: one.model_dump() for lesion, one in belief.items()}
+
+
+def _brief(belief: Belief) -> str:
+    """Name threshold, smallest volume and least mean probability of each lesion."""
+    return "  ".join(
+        f"{lesion.value} {'/'.join(f'{v:g}' for v in one.model_dump().values())}"
+        for lesion, one in belief.items()
+    )
+
+
+def _print(done: int, total: int, text: str) -> None:
+    print(f"[{done}/{total}] {text}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
