@@ -1,12 +1,16 @@
-"""Train the networks that facetgrade ships, from one configuration each."""
+"""Train the networks that facetgrade ships, and better ones on annotated cases."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from facetgrade.config import read_settings, shipped_path
 from facetgrade.train.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from facetgrade.train.checkpoint import Task
 
 __all__ = ["train"]
 
@@ -22,40 +26,77 @@ def train(config_path: Path) -> Path:
     Returns
     -------
     Path
-        The weight file, entered in ``models/manifest.toml`` by its SHA-256.
+        The weight file, entered in the ``manifest.toml`` beside it by its SHA-256: in
+        ``models/`` for weights from simulation alone, otherwise in the run's folder,
+        from where ``facetgrade models install`` takes them.
 
     Raises
     ------
     ConfigError
         If a key is unknown, missing or impossible.
+    FacetGradeError
+        If an annotated case cannot be used.
     """
     from facetgrade.inference.allocator import keep_freed_memory
     from facetgrade.train.install import install_weights
-    from facetgrade.train.loop import Task, run
+    from facetgrade.train.loop import run
+    from facetgrade.train.processes import process_group, rank
 
     keep_freed_memory()
     settings = read_settings(config_path, TrainSettings)
     folder = settings.run.folder / settings.run.name
     folder.mkdir(parents=True, exist_ok=True)
+    own = settings.data is not None or bool(settings.run.start)
+    models = folder if own else shipped_path("models")
+    with process_group(settings.run.device) as device:
+        task = _make_task(settings, folder)
+        state = run(task, settings, folder, device)
+        network = state.averaged()
+        task.finish(network)
+        if rank() > 0:
+            return models / f"{settings.card.weights}.safetensors"
+    with (folder / "curves.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    best = settings.run.keep == "best"
+    row = max(rows, key=lambda one: float(one["score"])) if best else rows[-1]
+    metrics = {key: float(value) for key, value in row.items() if key != "step"}
+    return install_weights(
+        network.cpu(), settings, models, steps=state.step, metrics=metrics
+    )
+
+
+def _make_task(settings: TrainSettings, folder: Path) -> Task:
+    """Prepare cases and network, and go on from other weights if the run says so.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        If those weights cannot be used.
+    """
+    import torch
+
+    from facetgrade.errors import ConfigError
+    from facetgrade.inference.weights import find_model, load_weights
+
     task: Task
     if settings.run.architecture == "spine-localizer":
         from facetgrade.train.localizer import LocalizerTask
 
+        if settings.data is not None:
+            raise ConfigError("section data is for the joint-segmenter only")
         task = LocalizerTask(settings, folder)
     else:
         from facetgrade.train.segmenter import SegmenterTask
 
         task = SegmenterTask(settings, folder)
-    state = run(task, settings, folder)
-    network = state.averaged()
-    task.finish(network)
-    with (folder / "curves.csv").open(newline="") as file:
-        last = list(csv.DictReader(file))[-1]
-    metrics = {key: float(value) for key, value in last.items() if key != "step"}
-    return install_weights(
-        network,
-        settings,
-        shipped_path("models"),
-        steps=state.steps,
-        metrics=metrics,
-    )
+    if settings.run.start:
+        entry, path = find_model(settings.run.start)
+        weights = load_weights(settings.run.start, torch.device("cpu")).state_dict()
+        try:
+            task.network.load_state_dict(weights)
+        except RuntimeError:
+            raise ConfigError(
+                f"run.start = {settings.run.start!r}: {path} is a {entry.architecture} "
+                f"of {entry.sizes}, not the network of this configuration"
+            ) from None
+    return task

@@ -21,6 +21,7 @@ from facetgrade.train.cases import (
 )
 from facetgrade.train.localizer_cases import LocalizerDataset, make_case, write_case
 from facetgrade.train.losses import class_loss, heatmap_loss
+from facetgrade.train.processes import device_of, to_device
 from facetgrade.train.settings import CaseSettings, TrainSettings
 
 BODY_SPACING_MM, COLUMN_SPACING_MM = 2.0, 1.0
@@ -67,8 +68,10 @@ class LocalizerTask:
         ranked: list[float] = []
         for start in range(0, len(self._validation), 4):
             batch = default_collate(self._validation[start : start + 4])
+            batch = to_device(batch, device_of(network))
             with torch.inference_mode():
-                logits = network(batch["image"]).float()
+                logits = network(batch["image"]).float().cpu()
+            batch = to_device(batch, logits.device)
             for item in range(len(logits)):
                 one = {key: value[item] for key, value in batch.items()}
                 found += _points_found(logits[item], one)

@@ -6,80 +6,94 @@ import csv
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader
 
+from facetgrade.train.checkpoint import Task, TrainState, save, start
+from facetgrade.train.processes import (
+    agree,
+    rank,
+    sum_gradients,
+    to_device,
+    world_size,
+)
 from facetgrade.train.settings import OptimizerSettings, TrainSettings
 
+CPU = torch.device("cpu")
 TIMED_STEPS = 12
 VALIDATION_SHARE = 1.08
 
 
-class Task(Protocol):
-    """What the loop needs to know of a network and its cases."""
-
-    network: nn.Module
-    dataset: Dataset[dict[str, Tensor]]
-
-    def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Return the loss of one batch."""
-
-    def validate(self, network: nn.Module) -> Mapping[str, float]:
-        """Return the metrics on validation cases; `score` is better when higher."""
-
-    def finish(self, network: nn.Module) -> None:
-        """Do what is left to do to the averaged weights before they are shipped."""
-
-
-@dataclass
-class TrainState:
-    """Where a run stands; everything that a resumed run needs."""
-
-    network: nn.Module
-    average: torch.optim.swa_utils.AveragedModel
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-    steps: int = 0
-
-    def averaged(self) -> nn.Module:
-        """Return the network with the averaged weights."""
-        network = self.average.module
-        if not isinstance(network, nn.Module):
-            raise TypeError("the averaged model holds no network")
-        return network
-
-
-def run(task: Task, settings: TrainSettings, folder: Path) -> TrainState:
+def run(
+    task: Task,
+    settings: TrainSettings,
+    folder: Path,
+    device: torch.device = CPU,
+) -> TrainState:
     """Train to the last step, resuming from the newest checkpoint in `folder`.
 
-    Writes ``checkpoint.pt`` (own use only, never shipped) and ``curves.csv``.
+    Every case is drawn from the seed and the number of its step, so that a run that was
+    killed ends with the weights of one that was not. Writes ``checkpoint.pt`` (own use
+    only, never shipped) and ``curves.csv``. With several processes each takes its part
+    of every batch and the first one writes.
+
+    Raises
+    ------
+    ConfigError
+        If the checkpoint was made with other settings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.run.seed)
     torch.set_num_threads(settings.run.threads)
-    state = _start(task, settings, folder)
+    task.network.to(device)
+    state = start(task, settings, folder)
     if state.steps == 0:
-        state.steps = settings.run.steps or _steps_in(task, settings)
-    began, losses = time.monotonic(), []
-    first = state.step
-    for batch in _batches(task, settings, state):
-        losses.append(_step(task, batch, state, settings.optimizer))
+        measured = settings.run.steps or _steps_in(task, settings, device)
+        state.steps = int(agree(measured))
+        save(state, settings, folder)
+    began, first = time.monotonic(), state.step
+    batches = _batches(task, settings, state)
+    while state.step < state.steps and not _is_stale(state, settings):
+        state.losses.append(_step(task, batches, state, settings.optimizer, device))
         state.step += 1
-        if state.step % 20 == 0 or state.step == state.steps:
-            _report(state, losses[-50:], first, began)
-        if state.step % settings.run.checkpoint_every == 0 or state.step == state.steps:
-            _save(state, folder)
-        if state.step % settings.run.validate_every == 0 or state.step == state.steps:
-            metrics = task.validate(state.average)
-            _write_curve(folder, state.step, float(np.mean(losses)), metrics)
-            losses.clear()
+        last = state.step == state.steps
+        if state.step % 20 == 0 or last:
+            _report(state, state.losses[-50:], first, began)
+        if state.step % settings.run.validate_every == 0 or last:
+            _validate(task, state, settings, folder)
+        if state.step % settings.run.checkpoint_every == 0 or last:
+            save(state, settings, folder)
+    if settings.run.keep == "best" and state.best:
+        state.averaged().load_state_dict(state.best)
     return state
+
+
+def _is_stale(state: TrainState, settings: TrainSettings) -> bool:
+    """Tell whether the score has not risen for long enough to stop."""
+    return 0 < settings.run.patience <= state.stale
+
+
+def _validate(
+    task: Task, state: TrainState, settings: TrainSettings, folder: Path
+) -> None:
+    """Measure the averaged weights, keep the best, write a row of the curve."""
+    score = math.nan
+    if rank() == 0:
+        metrics = task.validate(state.average)
+        _write_curve(folder, state.step, float(np.mean(state.losses)), metrics)
+        score = float(metrics["score"])
+    score = agree(score)
+    state.losses.clear()
+    state.stale += 1
+    if score > state.best_score:
+        state.best_score, state.stale = score, 0
+        if settings.run.keep == "best":
+            kept = state.averaged().state_dict()
+            state.best = {key: value.clone() for key, value in kept.items()}
 
 
 def learning_rate_factor(step: int, steps: int, warmup: int) -> float:
@@ -90,96 +104,75 @@ def learning_rate_factor(step: int, steps: int, warmup: int) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
 
 
-def _start(task: Task, settings: TrainSettings, folder: Path) -> TrainState:
-    """Make a fresh state or read the checkpoint."""
-    chosen = settings.optimizer
-    average = torch.optim.swa_utils.AveragedModel(
-        task.network,
-        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(  # type: ignore[no-untyped-call]
-            chosen.average_decay
-        ),
-    )
-    optimizer = torch.optim.AdamW(
-        task.network.parameters(),
-        lr=chosen.learning_rate,
-        weight_decay=chosen.weight_decay,
-    )
-    state = TrainState(task.network, average, optimizer)
-    checkpoint = folder / "checkpoint.pt"
-    if checkpoint.exists():
-        kept: dict[str, Any] = torch.load(checkpoint, weights_only=True)
-        task.network.load_state_dict(kept["network"])
-        average.load_state_dict(kept["average"])
-        optimizer.load_state_dict(kept["optimizer"])
-        state.step, state.steps = int(kept["step"]), int(kept["steps"])
-    return state
-
-
-def _save(state: TrainState, folder: Path) -> None:
-    """Write the checkpoint so that a kill leaves the old or the new one."""
-    fresh = folder / "checkpoint.pt.new"
-    torch.save(
-        {
-            "network": state.network.state_dict(),
-            "average": state.average.state_dict(),
-            "optimizer": state.optimizer.state_dict(),
-            "step": state.step,
-            "steps": state.steps,
-        },
-        fresh,
-    )
-    fresh.replace(folder / "checkpoint.pt")
-
-
 def _loader(
-    task: Task, settings: TrainSettings, indices: range
+    task: Task, settings: TrainSettings, steps: range
 ) -> Iterator[dict[str, Tensor]]:
-    """Yield batches; case i is drawn from (seed, i), whatever the worker."""
+    """Yield the parts of this process; case i is drawn from (seed, i) by any worker."""
     return iter(
         DataLoader(
-            Subset(task.dataset, indices),
-            batch_size=settings.optimizer.batch,
+            task.dataset,
+            batch_sampler=batch_indices(settings, steps, rank(), world_size()),
             num_workers=settings.run.workers,
             prefetch_factor=4 if settings.run.workers else None,
         )
     )
 
 
+def batch_indices(
+    settings: TrainSettings, steps: range, process: int, processes: int
+) -> list[list[int]]:
+    """Return the numbers of the cases that one process sees, batch by batch.
+
+    Together the processes see the cases that one process with the batch of all sees.
+    """
+    batch = settings.optimizer.batch
+    first, last = (n * settings.optimizer.accumulate for n in (steps.start, steps.stop))
+    starts = ((n * processes + process) * batch for n in range(first, last))
+    return [list(range(number, number + batch)) for number in starts]
+
+
 def _batches(
     task: Task, settings: TrainSettings, state: TrainState
 ) -> Iterator[dict[str, Tensor]]:
     """Yield the batches that remain."""
-    batch = settings.optimizer.batch
-    return _loader(task, settings, range(state.step * batch, state.steps * batch))
+    return _loader(task, settings, range(state.step, state.steps))
 
 
 def _step(
-    task: Task, batch: dict[str, Tensor], state: TrainState, chosen: OptimizerSettings
+    task: Task,
+    batches: Iterator[dict[str, Tensor]],
+    state: TrainState,
+    chosen: OptimizerSettings,
+    device: torch.device,
 ) -> float:
     """Take one optimizer step and update the averaged weights."""
     factor = learning_rate_factor(state.step, state.steps, chosen.warmup_steps)
     for group in state.optimizer.param_groups:
         group["lr"] = chosen.learning_rate * factor
     task.network.train()
-    with torch.autocast("cpu", torch.bfloat16, enabled=chosen.bfloat16):
-        loss = task.loss(batch)
     state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    total = 0.0
+    for _ in range(chosen.accumulate):
+        batch = to_device(next(batches), device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=chosen.bfloat16):
+            loss = task.loss(batch) / chosen.accumulate
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += float(loss.detach())
+    sum_gradients(task.network)
     nn.utils.clip_grad_norm_(task.network.parameters(), chosen.gradient_clip)
     state.optimizer.step()
     state.average.update_parameters(state.network)
-    return float(loss.detach())
+    return total
 
 
-def _steps_in(task: Task, settings: TrainSettings) -> int:
+def _steps_in(task: Task, settings: TrainSettings, device: torch.device) -> int:
     """Turn the time budget into a number of steps by timing forward and backward."""
-    batch = settings.optimizer.batch
     marks = []
-    for case in _loader(task, settings, range(TIMED_STEPS * batch)):
+    enabled = settings.optimizer.bfloat16
+    for case in _loader(task, settings, range(TIMED_STEPS)):
         task.network.train()
-        enabled = settings.optimizer.bfloat16
-        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            loss = task.loss(case)
+        with torch.autocast(device.type, torch.bfloat16, enabled=enabled):
+            loss = task.loss(to_device(case, device))
         loss.backward()  # type: ignore[no-untyped-call]
         task.network.zero_grad(set_to_none=True)
         marks.append(time.monotonic())
@@ -189,6 +182,8 @@ def _steps_in(task: Task, settings: TrainSettings) -> int:
 
 def _report(state: TrainState, losses: list[float], first: int, began: float) -> None:
     """Print the live progress line."""
+    if rank() > 0:
+        return
     speed = (time.monotonic() - began) / max(1, state.step - first)
     left = (state.steps - state.step) * speed / 60
     print(  # noqa: T201 - the progress line of a long command

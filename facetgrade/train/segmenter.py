@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -12,10 +13,12 @@ from torch.utils.data import Dataset, default_collate
 
 from facetgrade.anatomy import Lesion, Structure
 from facetgrade.config import read_settings, shipped_path
+from facetgrade.errors import ConfigError
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.networks import build
 from facetgrade.simulate.anatomy import build_scene
 from facetgrade.simulate.pathology import add_pathology, draw_grades
+from facetgrade.train.annotated import prepare_annotated, read_annotated
 from facetgrade.train.cases import (
     PlannedCase,
     case_rng,
@@ -24,61 +27,90 @@ from facetgrade.train.cases import (
     read_pathology_settings,
     read_scanner_settings,
 )
-from facetgrade.train.losses import class_loss, lesion_loss
+from facetgrade.train.losses import class_loss, lesion_loss, partial_class_loss
+from facetgrade.train.manifest import read_manifest
+from facetgrade.train.mixed_cases import (
+    AnnotatedDataset,
+    MixedDataset,
+    draw_annotated,
+    only_reader,
+)
+from facetgrade.train.processes import device_of, rank, to_device, wait_for_all
 from facetgrade.train.segmenter_cases import SegmenterDataset, acquire_view, write_view
-from facetgrade.train.settings import CaseSettings, TrainSettings
+from facetgrade.train.settings import CaseSettings, DataSettings, TrainSettings
+from facetgrade.train.splits import lock_splits
+from facetgrade.train.weak_loss import grade_loss
 
 BODY_SPACING_MM, COLUMN_SPACING_MM = 2.0, 0.6
 VALIDATION_ITEMS = 48
 ENOUGH_VOXELS = 2000
 STRUCTURES = len(Structure)
 
+Prepared = TypeVar("Prepared")
+
 
 class SegmenterTask:
     """Network, joints, loss and validation of the segmenter."""
 
     def __init__(self, settings: TrainSettings, folder: Path) -> None:
-        cases = prepare_cases(
-            settings.cases,
-            folder / "cases",
-            make_segmenter_case,
-            processes=settings.run.threads,
+        cases = prepare_alone(
+            lambda: prepare_cases(
+                settings.cases,
+                folder / "cases",
+                make_segmenter_case,
+                processes=settings.run.threads,
+            )
         )
         torch.manual_seed(settings.run.seed)
         self.network: nn.Module = build(settings.run.architecture, **settings.network)
-        self.dataset: Dataset[dict[str, Tensor]] = SegmenterDataset(
-            cases["sources"], settings.run.seed
-        )
-        held_out = SegmenterDataset(cases["validation"], settings.run.seed + 1)
-        self._validation = [held_out[index] for index in range(VALIDATION_ITEMS)]
+        simulated = SegmenterDataset(cases["sources"], settings.run.seed)
+        self.dataset: Dataset[dict[str, Tensor]] = simulated
+        self._validation: list[dict[str, Tensor]] = []
+        if cases["validation"]:
+            held_out = SegmenterDataset(cases["validation"], settings.run.seed + 1)
+            self._validation = [held_out[index] for index in range(VALIDATION_ITEMS)]
+        self._weak_weight = 0.0
+        self._annotated: list[dict[str, Tensor]] = []
+        if settings.data is not None:
+            views = prepare_alone(
+                lambda: read_annotated_cases(settings.data, settings, folder)
+            )
+            own = AnnotatedDataset(
+                views["train"], settings.run.seed, cache_share_mb(settings)
+            )
+            share = settings.data.share if cases["sources"] else 1.0
+            self.dataset = MixedDataset(simulated, own, share)
+            self._weak_weight = settings.data.weak_weight
+            self._annotated = validation_items(views["validation"], settings.run.seed)
 
     def loss(self, batch: dict[str, Tensor]) -> Tensor:
-        """Return structure loss plus lesion loss of one batch."""
+        """Return structure loss plus lesion loss of one batch, and the grades' loss."""
         logits = self.network(batch["stacks"], batch["contrast"], batch["present"])
         logits = logits.float()
-        return class_loss(
-            logits[:, :STRUCTURES], batch["structures"], batch["reached"]
-        ) + lesion_loss(logits[:, STRUCTURES:], batch["lesions"], batch["valid"])
+        structures, lesions = logits[:, :STRUCTURES], logits[:, STRUCTURES:]
+        lesion_part = lesion_loss(lesions, batch["lesions"], batch["valid"])
+        if "known" not in batch:
+            outlined = class_loss(structures, batch["structures"], batch["reached"])
+            return outlined + lesion_part
+        outlined = partial_class_loss(
+            structures, batch["structures"], batch["reached"], batch["known"]
+        )
+        weak = grade_loss(logits, batch["grade"], batch["seen"])
+        return outlined + lesion_part + self._weak_weight * weak
 
     def validate(self, network: nn.Module) -> Mapping[str, float]:
-        """Return Dice of structures and lesions on held-out patients."""
+        """Return Dice of structures and lesions on held-out patients.
+
+        With annotated validation cases the score is theirs; what the simulated ones
+        say stands beside it.
+        """
         network.eval()
-        overlap = np.zeros(STRUCTURES + len(Lesion))
-        size = np.zeros_like(overlap)
-        for start in range(0, len(self._validation), 4):
-            batch = default_collate(self._validation[start : start + 4])
-            with torch.inference_mode():
-                logits = network(batch["stacks"], batch["contrast"], batch["present"])
-            _count(logits.float(), batch, overlap, size)
-        dice = 2 * overlap / np.maximum(size, 1)
-        lesions = dict(zip(Lesion, dice[STRUCTURES:], strict=True))
-        named = {
-            "structures": float(dice[1:STRUCTURES].mean()),
-            "joint_space": float(dice[Structure.JOINT_SPACE]),
-            **{lesion.value: float(value) for lesion, value in lesions.items()},
-        }
-        edema = lesions[Lesion.SOFT_TISSUE_EDEMA] + lesions[Lesion.EFFUSION]
-        return {"score": named["structures"] + float(edema), **named}
+        simulated = _dice_metrics(network, self._validation) if self._validation else {}
+        if not self._annotated:
+            return simulated or {"score": 0.0}
+        own = annotated_metrics(network, self._annotated)
+        named = {f"simulated_{key}": value for key, value in simulated.items()}
+        return {**own, **named}
 
     def finish(self, network: nn.Module) -> None:
         """Shift each lesion's logit so that masks are as large as the truth.
@@ -89,8 +121,9 @@ class SegmenterTask:
         network.eval()
         logits: list[list[Tensor]] = [[] for _ in Lesion]
         abnormal = np.zeros(len(Lesion))
-        for item in self._validation:
-            batch = default_collate([item])
+        outlined = [item for item in self._annotated if bool(item["valid"].any())]
+        for item in outlined or self._validation:
+            batch = to_device(default_collate([item]), device_of(network))
             with torch.inference_mode():
                 answer = network(batch["stacks"], batch["contrast"], batch["present"])
             for k in range(len(Lesion)):
@@ -102,6 +135,105 @@ class SegmenterTask:
             for k, parts in enumerate(logits):
                 if abnormal[k] >= ENOUGH_VOXELS:
                     bias[STRUCTURES + k] -= _threshold(torch.cat(parts), abnormal[k])
+
+
+def _dice_metrics(
+    network: nn.Module, items: list[dict[str, Tensor]]
+) -> dict[str, float]:
+    """Return the score, and Dice of structures and lesions."""
+    overlap = np.zeros(STRUCTURES + len(Lesion))
+    size = np.zeros_like(overlap)
+    for start in range(0, len(items), 4):
+        batch = default_collate(items[start : start + 4])
+        batch = to_device(batch, device_of(network))
+        with torch.inference_mode():
+            logits = network(batch["stacks"], batch["contrast"], batch["present"])
+        _count(logits.float(), batch, overlap, size)
+    dice = 2 * overlap / np.maximum(size, 1)
+    lesions = dict(zip(Lesion, dice[STRUCTURES:], strict=True))
+    named = {
+        "structures": float(dice[1:STRUCTURES].mean()),
+        "joint_space": float(dice[Structure.JOINT_SPACE]),
+        **{lesion.value: float(value) for lesion, value in lesions.items()},
+    }
+    edema = lesions[Lesion.SOFT_TISSUE_EDEMA] + lesions[Lesion.EFFUSION]
+    return {"score": named["structures"] + float(edema), **named}
+
+
+def annotated_metrics(
+    network: nn.Module, items: list[dict[str, Tensor]]
+) -> dict[str, float]:
+    """Return Dice on outlined cases and minus the loss of the grades on the others."""
+    outlined = [item for item in items if int(item["grade"]) < 0]
+    graded = [item for item in items if int(item["grade"]) >= 0]
+    metrics = _dice_metrics(network, outlined) if outlined else {"score": 0.0}
+    losses = []
+    for item in graded:
+        batch = to_device(default_collate([item]), device_of(network))
+        with torch.inference_mode():
+            logits = network(batch["stacks"], batch["contrast"], batch["present"])
+        loss = grade_loss(logits.float(), batch["grade"], batch["seen"])
+        losses.append(float(loss))
+    if losses:
+        metrics["grade_loss"] = float(np.mean(losses))
+        metrics["score"] -= metrics["grade_loss"]
+    return metrics
+
+
+def validation_items(views: list[Path], seed: int) -> list[dict[str, Tensor]]:
+    """Draw the first view of every joint once for each of its readers."""
+    first = [path for path in views if path.stem.endswith("-view0")]
+    items = []
+    for number, path in enumerate(first):
+        view = read_annotated(path)
+        for reader in range(len(view.grades)):
+            rng = np.random.default_rng([seed, number, reader])
+            items.append(draw_annotated(only_reader(view, reader), rng))
+    return items
+
+
+def read_annotated_cases(
+    data: DataSettings | None, settings: TrainSettings, folder: Path
+) -> dict[str, list[Path]]:
+    """Lock the splits of the manifest and cut out its joints.
+
+    Raises
+    ------
+    ConfigError
+        If no case is left to train on.
+    FacetGradeError
+        If a case cannot be used.
+    """
+    if data is None:
+        raise ValueError("settings must have a section data")
+    manifest = read_manifest(data.manifest)
+    splits = lock_splits(manifest, data)
+    views = prepare_annotated(
+        manifest,
+        splits,
+        folder / "annotated",
+        views=data.views_per_joint,
+        seed=settings.run.seed,
+    )
+    if not views["train"]:
+        raise ConfigError(f"{data.manifest}: no case is in the split train")
+    return views
+
+
+def cache_share_mb(settings: TrainSettings) -> float:
+    """Return the memory of each worker's cache."""
+    budget_mb = settings.data.cache_mb if settings.data else 0.0
+    return budget_mb / max(1, settings.run.workers)
+
+
+def prepare_alone(prepare: Callable[[], Prepared]) -> Prepared:
+    """Let the first process make files that the others then find."""
+    if rank() > 0:
+        wait_for_all()
+        return prepare()
+    made = prepare()
+    wait_for_all()
+    return made
 
 
 def _threshold(logits: Tensor, count: float) -> Tensor:

@@ -68,7 +68,7 @@ def acquire_view(
     rng: np.random.Generator,
 ) -> JointView:
     """Acquire every protocol around one joint and resample it as inference would."""
-    grid = joint_grid(_disturbed(scene.joints[joint], rng))
+    grid = joint_grid(disturbed_frame(scene.joints[joint], rng))
     subject = draw_subject_tissue(rng)
     field_t = float(rng.choice(settings.scanner.field_t))
     stacks, contrasts = [], []
@@ -137,7 +137,13 @@ class SegmenterDataset(Dataset[dict[str, Tensor]]):
 
 def draw_item(view: JointView, rng: np.random.Generator) -> dict[str, Tensor]:
     """Choose some stacks, disturb them, and say what their truth can be."""
-    chosen = _choose(view.contrasts, rng)
+    return show_stacks(view, _choose(view.contrasts, rng), rng)
+
+
+def show_stacks(
+    view: JointView, chosen: NDArray[np.int64], rng: np.random.Generator
+) -> dict[str, Tensor]:
+    """Disturb the chosen stacks and say what their truth can be."""
     shape = view.structures.shape
     stacks = np.zeros((LARGEST_STACKS, 3, *shape), np.float32)
     contrast = np.zeros(LARGEST_STACKS, np.int64)
@@ -162,7 +168,7 @@ def draw_item(view: JointView, rng: np.random.Generator) -> dict[str, Tensor]:
     }
 
 
-def _disturbed(frame: JointFrame, rng: np.random.Generator) -> JointFrame:
+def disturbed_frame(frame: JointFrame, rng: np.random.Generator) -> JointFrame:
     """Move and turn a true frame as far as the localizer may err."""
     turn = Rotation.from_rotvec(
         np.radians(rng.normal(0, AXIS_ERROR_DEG, 3)).clip(-0.3, 0.3)

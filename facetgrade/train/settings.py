@@ -13,7 +13,13 @@ class _Section(BaseModel):
 
 
 class RunSettings(_Section):
-    """What is trained, how long, where it is kept."""
+    """What is trained, how long, where it is kept.
+
+    `start` names the weights to go on from (empty: none), `keep` which averaged weights
+    a run ends with, `patience` how many validations without a better score end it (0:
+    none do). `device` is as for `facetgrade grade`; under torchrun each process takes a
+    GPU of its own.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     architecture: Literal["spine-localizer", "joint-segmenter"]
@@ -25,6 +31,10 @@ class RunSettings(_Section):
     workers: int = Field(ge=0)
     checkpoint_every: int = Field(ge=1)
     validate_every: int = Field(ge=1)
+    start: str = ""
+    keep: Literal["last", "best"] = "last"
+    patience: int = Field(default=0, ge=0)
+    device: str = "cpu"
 
 
 class OptimizerSettings(_Section):
@@ -37,6 +47,7 @@ class OptimizerSettings(_Section):
     gradient_clip: float = Field(gt=0.0)
     average_decay: float = Field(ge=0.0, lt=1.0)
     bfloat16: bool
+    accumulate: int = Field(default=1, ge=1)
 
 
 class CaseSettings(_Section):
@@ -64,12 +75,32 @@ class RenderSettings(_Section):
     shift_mm: float = Field(ge=0.0)
 
 
+class DataSettings(_Section):
+    """Annotated cases that are mixed with simulated ones.
+
+    `share` of the draws come from the manifest. Subjects without a split are put into
+    validation and test with the given shares, and `splits` keeps the decision. Views in
+    memory take up to `cache_mb`.
+    """
+
+    manifest: Path
+    splits: Path
+    split_seed: int
+    validation_share: float = Field(ge=0.0, lt=1.0)
+    test_share: float = Field(ge=0.0, lt=1.0)
+    share: float = Field(gt=0.0, le=1.0)
+    views_per_joint: int = Field(ge=1)
+    weak_weight: float = Field(ge=0.0)
+    cache_mb: float = Field(ge=0.0)
+
+
 class CardSettings(_Section):
     """What the model card and the manifest say of the weights."""
 
     weights: str
     license: str
     summary: str
+    intended_use: str = "Research only; not for diagnosis or treatment."
 
 
 class TrainSettings(_Section):
@@ -81,3 +112,4 @@ class TrainSettings(_Section):
     cases: CaseSettings
     render: RenderSettings
     card: CardSettings
+    data: DataSettings | None = None

@@ -1,7 +1,12 @@
 import pytest
 import torch
 
-from facetgrade.train.losses import class_loss, heatmap_loss, lesion_loss
+from facetgrade.train.losses import (
+    class_loss,
+    heatmap_loss,
+    lesion_loss,
+    partial_class_loss,
+)
 
 
 def test_losses_of_a_perfect_answer_are_near_zero():
@@ -43,3 +48,29 @@ def test_an_absent_lesion_has_no_dice_term():
     loss = lesion_loss(logits, target, torch.ones_like(target, dtype=torch.bool))
 
     assert float(loss) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_partial_truth_that_is_whole_is_the_ordinary_loss():
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn((2, 3, 2, 2, 2), generator=rng)
+    labels = torch.randint(0, 3, (2, 2, 2, 2), generator=rng)
+    seen = torch.rand((2, 2, 2, 2), generator=rng) > 0.2
+    known = torch.ones((2, 3), dtype=torch.bool)
+
+    whole = class_loss(logits, labels, seen)
+
+    assert float(partial_class_loss(logits, labels, seen, known)) == pytest.approx(
+        float(whole), rel=1e-5
+    )
+
+
+def test_a_voxel_without_label_may_be_any_class_that_was_not_looked_for():
+    # only class 1 was looked for; the voxel is not of it: p0 + p2 = 0.5 + 0.25
+    logits = torch.log(torch.tensor([0.5, 0.25, 0.25])).view(1, 3, 1, 1, 1)
+    labels = torch.zeros((1, 1, 1, 1), dtype=torch.long)
+    known = torch.tensor([[False, True, False]])
+
+    loss = partial_class_loss(logits, labels, labels == 0, known)
+
+    # class 1 is not held by the batch, so Dice is 0; -log(0.75) = 0.2877
+    assert float(loss) == pytest.approx(0.2877, abs=1e-3)

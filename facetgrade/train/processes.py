@@ -1,0 +1,119 @@
+"""One or several training processes, as torchrun starts them, that share each batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+
+from facetgrade.inference.device import choose_device
+
+
+@contextmanager
+def process_group(device: str) -> Iterator[torch.device]:
+    """Join the group that torchrun announces, if any, and choose the device.
+
+    Parameters
+    ----------
+    device : str
+        As for `facetgrade grade`. With several processes each takes the GPU of its
+        local rank, or all take the CPU and the backend gloo.
+
+    Yields
+    ------
+    torch.device
+        Where this process trains.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield choose_device(device)
+        return
+    chosen = choose_device(device)
+    if chosen.type == "cuda":
+        chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(chosen)
+    distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield chosen
+    finally:
+        distributed.destroy_process_group()
+
+
+def to_device(batch: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Copy a batch to where the network is."""
+    return {key: value.to(device, non_blocking=True) for key, value in batch.items()}
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Return where a network is."""
+    return next(network.parameters()).device
+
+
+def world_size() -> int:
+    """Return the number of training processes."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+def rank() -> int:
+    """Return the number of this process, 0 for the one that writes."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def wait_for_all() -> None:
+    """Wait until every process is here."""
+    if world_size() > 1:
+        distributed.barrier()
+
+
+def agree(value: float) -> float:
+    """Return what the first process says."""
+    if world_size() == 1:
+        return value
+    device = "cuda" if distributed.get_backend() == "nccl" else "cpu"
+    told = torch.tensor([value], dtype=torch.float64, device=device)
+    distributed.broadcast(told, src=0)
+    return float(told)
+
+
+def batch_sum(value: Tensor) -> Tensor:
+    """Add up a tensor over all processes.
+
+    The gradient is that of the own summand alone: `sum_gradients` adds the rest.
+    """
+    if world_size() == 1:
+        return value
+    total: Tensor = _BatchSum.apply(value)  # type: ignore[no-untyped-call]
+    return total
+
+
+def sum_gradients(network: nn.Module) -> None:
+    """Add up the gradients of all processes, in one message."""
+    if world_size() == 1:
+        return
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+class _BatchSum(torch.autograd.Function):
+    """Sum over processes whose backward pass stays in the process."""
+
+    @staticmethod
+    def forward(context: Any, value: Tensor) -> Tensor:
+        """Add up a copy."""
+        del context
+        total = value.detach().clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        """Pass the gradient on."""
+        del context
+        return gradient
