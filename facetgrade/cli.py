@@ -20,6 +20,7 @@ from facetgrade.commands.grading import grade
 from facetgrade.commands.reading import read_sr
 from facetgrade.commands.reviewing import app as review_app
 from facetgrade.commands.terminal import ConfigFile
+from facetgrade.commands.transferring import listen, pull, push
 from facetgrade.errors import FacetGradeError, OutputError, one_line
 
 app = typer.Typer(
@@ -34,6 +35,9 @@ app.command()(grade)
 app.command()(compare)
 app.command("read-sr")(read_sr)
 app.command()(deidentify)
+app.command()(pull)
+app.command()(push)
+app.command()(listen)
 app.command()(export)
 app.add_typer(review_app, name="review", help="Blinded reads with audit trail.")
 app.command()(evaluate)

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from facetgrade.errors import OutputError
+from facetgrade.pacs.instances import Received
 
 FILE_NAME = "transfers.sqlite"
 _SCHEMA = """
@@ -136,16 +137,10 @@ class TransferLedger:
                 return str(digest)
         return ""
 
-    def note_received(
-        self, instance_uid: str, study_uid: str, path: Path, size: int, sha256: str
-    ) -> None:
+    def note_received(self, received: Received, path: Path, size: int) -> None:
         """Note a file that is whole and has its name."""
-        place = path.relative_to(self._out).as_posix()
         with self._writing() as database:
-            database.execute(
-                "INSERT OR REPLACE INTO received VALUES (?, ?, ?, ?, ?)",
-                (instance_uid, study_uid, place, size, sha256),
-            )
+            self._add(database, received, path, size)
 
     def note_moved(self, study_uid: str, folder: Path) -> None:
         """Note that all files of a study are now in another folder."""
@@ -171,13 +166,24 @@ class TransferLedger:
                 (destination, instance_uid, sha256),
             )
 
-    def note_arrival(self, study_uid: str, folder: str) -> None:
-        """Note that something new of a study came: it has to be graded."""
+    def note_arrival(
+        self, received: Received, path: Path, size: int, folder: str
+    ) -> None:
+        """Note a new file of a study, which has to be graded."""
         with self._writing() as database:
+            self._add(database, received, path, size)
             database.execute(
                 "INSERT INTO study VALUES (?, ?, ?, 1, '') ON CONFLICT (study_uid) "
                 "DO UPDATE SET state = excluded.state, arrivals = arrivals + 1",
-                (study_uid, folder, State.ARRIVING),
+                (received.study_uid, folder, State.ARRIVING),
+            )
+
+    def revive(self) -> None:
+        """Give failed studies another chance."""
+        with self._writing() as database:
+            database.execute(
+                "UPDATE study SET state = ? WHERE state = ?",
+                (State.ARRIVING, State.FAILED),
             )
 
     def studies(self, *states: State) -> list[ArrivedStudy]:
@@ -202,6 +208,15 @@ class TransferLedger:
                 (state, results, study.study_uid, study.arrivals),
             )
         return cursor.rowcount == 1
+
+    def _add(
+        self, database: sqlite3.Connection, received: Received, path: Path, size: int
+    ) -> None:
+        place = path.relative_to(self._out).as_posix()
+        database.execute(
+            "INSERT OR REPLACE INTO received VALUES (?, ?, ?, ?, ?)",
+            (received.instance_uid, received.study_uid, place, size, received.sha256),
+        )
 
     def _all(self, study_uid: str) -> dict[str, Kept]:
         rows = self._rows(

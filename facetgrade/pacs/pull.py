@@ -236,13 +236,7 @@ def _pull_series(
             return
         path = folder / job.places.instance(received.instance_uid)
         write_bytes(path, content)
-        ledger.note_received(
-            received.instance_uid,
-            received.study_uid,
-            path,
-            len(content),
-            received.sha256,
-        )
+        ledger.note_received(received, path, len(content))
         summary.fetched += 1
         summary.bytes += len(content)
 

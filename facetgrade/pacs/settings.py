@@ -235,13 +235,16 @@ class ListenSettings(_Section):
     ----------
     quiet_s : float
         A study has arrived when nothing came for so long.
+    attempts : int
+        How often a study that cannot be graded is tried before the next start.
     resend_s : float
-        Results that could not be sent are tried again after so long.
+        What failed, also to be sent, is tried again after so long.
     destination : str
         Node for SEG and SR; empty sends nothing.
     """
 
     quiet_s: Seconds
+    attempts: Annotated[int, Field(ge=1)]
     resend_s: Seconds
     destination: str
 
