@@ -1,4 +1,4 @@
-"""Image blocks of joints: sampled once, kept in a folder, ready before they are read."""
+"""Image blocks of joints: sampled once, kept in a folder, ready to be read."""
 
 from __future__ import annotations
 

@@ -1,0 +1,5 @@
+"""Pages of the study lead."""
+
+from fastapi import APIRouter
+
+router = APIRouter()
