@@ -99,7 +99,7 @@ def _add_contrast(
     if len(usable) < len(parts):
         dropped = len(parts) - len(usable)
         result.notes += _named([f"{dropped} stacks with too few slices"], first)
-    built = [build_stack(part) for part in usable]
+    built = [build_stack(part, first) for part in usable]
     for _, notes in built:
         result.notes += _named(notes, first)
     stacks = _ordered([stack for stack, _ in built])
@@ -112,20 +112,22 @@ def _add_contrast(
     add_classified(result, first.series_uid, first.tags, stacks, rules)
 
 
-def build_stack(part: FrameStack) -> tuple[Stack, list[str]]:
+def build_stack(part: FrameStack, reference: Frame) -> tuple[Stack, list[str]]:
     """Build the volume of a stack, interpolating what is missing.
 
     Parameters
     ----------
     part : FrameStack
         Ordered frames with pixels.
+    reference : Frame
+        Frame of the series to whose scale the values of all its stacks are brought.
 
     Returns
     -------
     Stack, list of str
         The stack, and notes on what was done to it.
     """
-    values, scaling = real_values(list(part.frames))
+    values, scaling = real_values(list(part.frames), reference)
     notes = [*part.notes, *([scaling] if scaling else [])]
     count = round(float(part.slice_index[-1])) + 1
     nearest = np.abs(np.arange(count)[:, None] - part.slice_index[None, :]).argmin(

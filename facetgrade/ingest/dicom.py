@@ -181,16 +181,22 @@ def stored_pixels(dataset: Dataset) -> NDArray[Any]:
     return pixels.reshape(-1, *pixels.shape[-2:])
 
 
-def real_values(frames: list[Frame]) -> tuple[NDArray[np.float32], str]:
+def real_values(
+    frames: list[Frame], reference: Frame
+) -> tuple[NDArray[np.float32], str]:
     """Turn stored numbers into values that compare between the frames.
 
     Philips rescales every image for display; where every frame names its scale
-    slope the floating-point value FP = (SV * RS + RI) / (RS * SS) is used instead.
+    slope the floating-point value FP = (SV * RS + RI) / (RS * SS) compares. It is
+    multiplied by RS * SS of `reference`, so that images which were all rescaled alike
+    keep the values that other programs show.
 
     Parameters
     ----------
     frames : list of Frame
         Slices of one stack.
+    reference : Frame
+        Any frame of the series, the same for all its stacks.
 
     Returns
     -------
@@ -203,16 +209,19 @@ def real_values(frames: list[Frame]) -> tuple[NDArray[np.float32], str]:
     """
     slope = np.array([frame.slope for frame in frames])
     intercept = np.array([frame.intercept for frame in frames])
+    unit = reference.slope * reference.philips_scale_slope
     scale = np.array([frame.philips_scale_slope for frame in frames])
-    philips = bool(np.all(np.isfinite(scale) & (scale > 0) & (slope != 0)))
-    divisor = slope * scale if philips else np.ones(len(frames))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = slope * scale / unit
+    philips = bool(np.all(np.isfinite(ratio) & (ratio > 0)))
+    divisor = ratio if philips else np.ones(len(frames))
     factors = (slope / divisor).astype(np.float32)
     offsets = (intercept / divisor).astype(np.float32)
     values = np.stack([frame.stored for frame in frames]).astype(np.float32)
     values *= factors[:, None, None]
     values += offsets[:, None, None]
     note = ""
-    if philips and (np.ptp(slope) > 0 or np.ptp(scale) > 0):
+    if philips and np.any(ratio != 1.0):
         note = "Philips scale slopes differ between slices and were applied"
     return values, note
 

@@ -185,7 +185,7 @@ def test_rescale_is_applied_to_every_frame():
         frame_of(pixels, RescaleSlope="0.5", RescaleIntercept="-1"),
     ]
 
-    real, note = real_values(frames)
+    real, note = real_values(frames, frames[0])
 
     # 2 * 100 + 5; 0.5 * 100 - 1
     assert real[:, 0].tolist() == [[5.0, 205.0], [-1.0, 49.0]]
@@ -194,16 +194,29 @@ def test_rescale_is_applied_to_every_frame():
 
 
 def test_philips_scale_slope_makes_slices_comparable():
-    # FP = (SV * RS + RI) / (RS * SS); both slices show the same tissue, 8.0
+    # FP = (SV * RS + RI) / (RS * SS); both slices show the same tissue, 8.0, which is
+    # 8.0 * 2 * 5 on the scale of the first
     frames = [
         frame_of(np.array([[40]], "u2"), 5.0, RescaleSlope="2", RescaleIntercept="0"),
         frame_of(np.array([[80]], "u2"), 10.0, RescaleSlope="4", RescaleIntercept="0"),
     ]
 
-    real, note = real_values(frames)
+    real, note = real_values(frames, frames[0])
 
-    assert real.ravel().tolist() == [8.0, 8.0]
+    assert real.ravel().tolist() == [80.0, 80.0]
     assert "Philips" in note
+
+
+def test_philips_slices_rescaled_alike_keep_their_display_values():
+    pixels = np.array([[40]], "u2")
+    frames = [
+        frame_of(pixels, 5.0, RescaleSlope="2", RescaleIntercept="0") for _ in range(2)
+    ]
+
+    real, note = real_values(frames, frames[0])
+
+    assert real.ravel().tolist() == [80.0, 80.0]
+    assert note == ""
 
 
 def test_philips_scaling_needs_every_slice():
@@ -213,7 +226,7 @@ def test_philips_scaling_needs_every_slice():
         frame_of(pixels, RescaleSlope="2", RescaleIntercept="0"),
     ]
 
-    real, _ = real_values(frames)
+    real, _ = real_values(frames, frames[0])
 
     assert real.ravel().tolist() == [80.0, 80.0]
 

@@ -65,7 +65,7 @@ def test_any_order_of_files_gives_the_same_volume(order, downward):
     expected = list(range(6))[::-1] if downward else list(range(6))
 
     ((stack,), _) = stacks_of([frames[k] for k in order])
-    volume = build_stack(stack)[0].volume
+    volume = build_stack(stack, stack.frames[0])[0].volume
 
     assert volume.voxels[:, 0, 0].tolist() == expected
     assert volume.geometry.to_lps([0, 0, 0]) == pytest.approx([3.0, 4.0, 5.0])
@@ -190,7 +190,7 @@ def test_single_missing_slice_is_interpolated_and_recorded():
     del frames[2]
 
     ((stack,), _) = stacks_of(frames)
-    built, notes = build_stack(stack)
+    built, notes = build_stack(stack, stack.frames[0])
 
     assert built.volume.voxels[:, 0, 0].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
     assert built.missing_slices == (2,)
@@ -217,7 +217,7 @@ def test_small_irregularities_do_not_add_up():
 def test_uneven_slices_are_resampled_and_reported():
     # gaps 4, 4, 6, 4: index 0, 1, 2, 3.5, 4.5 in units of 4 mm
     ((stack,), _) = stacks_of(axial([0, 4, 8, 14, 18]))
-    built, notes = build_stack(stack)
+    built, notes = build_stack(stack, stack.frames[0])
 
     # index 3 lies two thirds of the way from value 2 (index 2) to value 3 (3.5)
     assert built.volume.voxels[:4, 0, 0] == pytest.approx([0.0, 1.0, 2.0, 8 / 3])
@@ -266,4 +266,4 @@ def _wedge(*, flip_rows, flip_columns, mirror):
         made.stored = values[k]
         frames.append(made)
     ((stack,), _) = stacks_of(frames[::-1] if mirror else frames)
-    return build_stack(stack)[0].volume
+    return build_stack(stack, stack.frames[0])[0].volume
