@@ -17,6 +17,7 @@ from facetgrade.commands.deidentifying import deidentify
 from facetgrade.commands.evaluating import calibrate, evaluate
 from facetgrade.commands.exporting import export
 from facetgrade.commands.grading import grade
+from facetgrade.commands.modelling import models_app
 from facetgrade.commands.reading import read_sr
 from facetgrade.commands.reviewing import app as review_app
 from facetgrade.commands.terminal import ConfigFile
@@ -42,6 +43,7 @@ app.command()(export)
 app.add_typer(review_app, name="review", help="Blinded reads with audit trail.")
 app.command()(evaluate)
 app.command()(calibrate)
+app.add_typer(models_app, name="models")
 
 
 def main() -> None:

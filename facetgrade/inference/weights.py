@@ -54,8 +54,8 @@ def find_model(name: str) -> tuple[ModelEntry, Path]:
     Parameters
     ----------
     name : str
-        Entry of the shipped ``models/manifest.toml``, or ``FOLDER/ENTRY`` for a
-        folder with a manifest of its own.
+        Entry of the shipped ``models/manifest.toml`` or of the user's own models, or
+        ``FOLDER/ENTRY`` for a folder with a manifest of its own.
 
     Returns
     -------
@@ -75,6 +75,10 @@ def find_model(name: str) -> tuple[ModelEntry, Path]:
     folder = Path(folder_name) if folder_name else shipped_path("models")
     manifest = folder / MANIFEST
     entries = read_toml(manifest)
+    own = user_models()
+    if not folder_name and key not in entries and (own / MANIFEST).exists():
+        folder, entries = own, entries | read_toml(own / MANIFEST)
+        manifest = own / MANIFEST
     if key not in entries:
         known = ", ".join(sorted(entries)) or "none"
         raise ModelError(f"{manifest} has no model {key!r}; it has {known}")
@@ -102,7 +106,25 @@ def load_weights(name: str, device: torch.device) -> torch.nn.Module:
         If the manifest is missing or malformed.
     """
     entry, path = find_model(name)
-    tensors = _read_tensors(path, entry.sha256)
+    _, tensors = read_tensors(path, entry.sha256)
+    return weights_from(entry, path, tensors).to(device).eval().requires_grad_(False)
+
+
+def user_models() -> Path:
+    """Return the folder of the models that the user installed."""
+    return Path.home() / ".config" / "facetgrade" / "models"
+
+
+def weights_from(
+    entry: ModelEntry, path: Path, tensors: dict[str, torch.Tensor]
+) -> torch.nn.Module:
+    """Build the network of a manifest entry and fill it.
+
+    Raises
+    ------
+    ModelError
+        If the tensors are not those of the architecture.
+    """
     network = _build(entry, path)
     try:
         network.load_state_dict(tensors)
@@ -111,10 +133,31 @@ def load_weights(name: str, device: torch.device) -> torch.nn.Module:
             f"{path}: the tensors are not those of {entry.architecture} with the sizes "
             "of the manifest; retrain or restore the matching pair"
         ) from error
-    return network.to(device).eval().requires_grad_(False)
+    return network
 
 
-def _read_tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:
+def read_tensors(path: Path, sha256: str) -> tuple[str, dict[str, torch.Tensor]]:
+    """Read a weight file after checking its hash.
+
+    Parameters
+    ----------
+    path : Path
+        A safetensors file.
+    sha256 : str
+        What the manifest says; empty where nothing is said.
+
+    Returns
+    -------
+    str
+        Its hash.
+    dict of str to Tensor
+        Its tensors.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing, altered or a pickle.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -125,13 +168,13 @@ def _read_tensors(path: Path, sha256: str) -> dict[str, torch.Tensor]:
             "safetensors"
         )
     found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
+    if sha256 and found != sha256:
         raise ModelError(
             f"{path}: SHA-256 is {found[:12]}..., the manifest says {sha256[:12]}...; "
             "the file was altered or not fully downloaded"
         )
     try:
-        return safetensors.torch.load(content)
+        return found, safetensors.torch.load(content)
     except SafetensorError as error:
         raise ModelError(f"{path}: not a safetensors file ({error})") from error
 

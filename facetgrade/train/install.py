@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import platform
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
+from facetgrade.evaluate.provenance import made_by
+from facetgrade.inference.library import tensors_sha256, to_toml
+from facetgrade.inference.weights import find_model
+from facetgrade.train.manifest import read_manifest
 from facetgrade.train.settings import TrainSettings
 
 INPUTS = {
@@ -26,7 +33,9 @@ def install_weights(
     steps: int,
     metrics: Mapping[str, float],
 ) -> Path:
-    """Write ``<weights>.safetensors`` and its entry in ``manifest.toml``.
+    """Write ``<weights>.safetensors``, its entry in ``manifest.toml`` and its card.
+
+    A card that is there already was edited and stays.
 
     Parameters
     ----------
@@ -50,13 +59,14 @@ def install_weights(
     path = models / f"{name}.safetensors"
     tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
     path.unlink(missing_ok=True)
-    save_file(tensors, path, metadata={"architecture": settings.run.architecture})
+    said = provenance(tensors, settings, steps=steps, metrics=metrics)
+    save_file(tensors, path, metadata=said)
     path.chmod(0o644)
     manifest = models / "manifest.toml"
     entries = tomllib.loads(manifest.read_text()) if manifest.exists() else {}
     entries[name] = {
         "file": path.name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": _sha256(path),
         "license": settings.card.license,
         "input": INPUTS[settings.run.architecture],
         "architecture": settings.run.architecture,
@@ -66,29 +76,104 @@ def install_weights(
         "sizes": dict(settings.network),
         "validation": {key: round(value, 4) for key, value in metrics.items()},
     }
-    manifest.write_text(_to_toml(entries))
+    manifest.write_text(to_toml(entries))
+    card = path.with_suffix(".md")
+    if not card.exists():
+        card.write_text(card_text(name, said, _sha256(path)))
     return path
 
 
-def _to_toml(entries: Mapping[str, Mapping[str, object]]) -> str:
-    """Write tables of strings, numbers, lists and one level of subtables."""
-    blocks = []
-    for name, entry in sorted(entries.items()):
-        lines = [f"[{name}]"]
-        tables = []
-        for key, value in entry.items():
-            if isinstance(value, Mapping):
-                tables.append(f"[{name}.{key}]")
-                tables += [f"{k} = {_literal(v)}" for k, v in value.items()]
-            else:
-                lines.append(f"{key} = {_literal(value)}")
-        blocks.append("\n".join(lines + tables))
-    return "\n\n".join(blocks) + "\n"
+def provenance(
+    tensors: Mapping[str, torch.Tensor],
+    settings: TrainSettings,
+    *,
+    steps: int,
+    metrics: Mapping[str, float],
+) -> dict[str, str]:
+    """Return what a weight file says of itself, as strings.
+
+    Parameters
+    ----------
+    tensors : mapping of str to Tensor
+        The weights.
+    settings : TrainSettings
+        What made them.
+    steps : int
+        Steps that were taken.
+    metrics : mapping of str to float
+        Validation metrics.
+    """
+    made = made_by(settings.run.name, settings, {})
+    data = settings.data
+    start = settings.run.start
+    values = {
+        "architecture": settings.run.architecture,
+        "sizes": json.dumps(dict(settings.network)),
+        "input": INPUTS[settings.run.architecture],
+        "license": settings.card.license,
+        "intended_use": settings.card.intended_use,
+        "summary": settings.card.summary,
+        "config": json.dumps(made["settings"], sort_keys=True),
+        "manifest_sha256": read_manifest(data.manifest).sha256 if data else "",
+        "splits_sha256": _sha256(data.splits) if data else "",
+        "version": made["version"],
+        "commit": made["commit"],
+        "seed": str(settings.run.seed),
+        "steps": str(steps),
+        "start": start,
+        "start_sha256": find_model(start)[0].sha256 if start else "",
+        "environment": json.dumps(_environment()),
+        "metrics": json.dumps({k: round(v, 4) for k, v in metrics.items()}),
+        "tensors_sha256": tensors_sha256(tensors),
+    }
+    return values
 
 
-def _literal(value: object) -> str:
-    """Write one TOML value."""
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    return repr(value)
+def card_text(name: str, said: Mapping[str, str], sha256: str) -> str:
+    """Write the first draft of a model card, for its maker to edit."""
+    metrics = json.loads(said["metrics"])
+    environment = json.loads(said["environment"])
+    rows = [
+        ("file", f"`{name}.safetensors`, SHA-256 `{sha256}`"),
+        ("licence", said["license"]),
+        ("intended use", said["intended_use"]),
+        ("input", said["input"]),
+        ("architecture", f"{said['architecture']} {said['sizes']}"),
+        ("made from", said["start"] or "random weights"),
+        ("training", f"{said['steps']} steps, seed {said['seed']}"),
+        ("annotated cases", said["manifest_sha256"] or "none, simulation alone"),
+        ("code", f"facetgrade {said['version']} {said['commit']}".strip()),
+        ("environment", ", ".join(f"{k} {v}" for k, v in environment.items())),
+    ]
+    table = [f"| {key} | {value} |" for key, value in rows]
+    names, values = zip(*metrics.items(), strict=True) if metrics else ((), ())
+    measured = [
+        "| " + " | ".join(names) + " |",
+        "|" + "---|" * len(names),
+        "| " + " | ".join(f"{value:.3f}" for value in values) + " |",
+    ]
+    parts = [f"# {name}", said["summary"], "\n".join(["| | |", "|---|---|", *table])]
+    if metrics:
+        parts += ["## Validation", "\n".join(measured)]
+    parts += [
+        "## Data and limits",
+        "To be written by who trained it: scanners, readers, numbers of patients, what "
+        "the model was not trained for. The resolved configuration is in the metadata "
+        f"of the weight file; `facetgrade models show {name}` prints it.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sha256(path: Path) -> str:
+    """Hash a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _environment() -> dict[str, str]:
+    """Return the versions that may change a result."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "machine": f"{platform.system()} {platform.machine()}",
+    }
