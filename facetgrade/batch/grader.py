@@ -6,13 +6,9 @@ import logging
 from functools import cached_property, partial
 from importlib.metadata import version
 
-import numpy as np
-from numpy.typing import NDArray
-
+from facetgrade.batch.outline import outline
 from facetgrade.config import PipelineConfig, config_values
-from facetgrade.findings import JointMasks, StudyReport
-from facetgrade.grade.perimeter import joint_outline
-from facetgrade.grade.settings import PerimeterSettings
+from facetgrade.findings import StudyReport
 from facetgrade.inference import (
     Models,
     choose_device,
@@ -22,8 +18,9 @@ from facetgrade.inference import (
     model_hashes,
     run_with_cpu_fallback,
 )
-from facetgrade.pipeline import Request, grade_study
+from facetgrade.pipeline import grade_study
 from facetgrade.report import ReportContext
+from facetgrade.request import Request
 from facetgrade.stopwatch import Stopwatch
 from facetgrade.study import Study
 
@@ -61,8 +58,13 @@ class Grader:
             config=config_values(config),
             model_sha256=model_hashes(config),
             device=describe_device(self._device),
-            joint_outline=partial(_outline, settings=config.grade.measure.perimeter),
+            joint_outline=partial(outline, settings=config.grade.measure.perimeter),
         )
+
+    def load(self) -> float:
+        """Load the networks now and return the seconds that it took."""
+        _ = self._models
+        return self._stopwatch.seconds["models"]
 
     @cached_property
     def _models(self) -> Models:
@@ -85,8 +87,3 @@ class Grader:
             )
 
         return run_with_cpu_fallback(_on, self._models)
-
-
-def _outline(masks: JointMasks, settings: PerimeterSettings) -> NDArray[np.bool_]:
-    """Outline a joint for the pictures just as the perimeter is measured."""
-    return joint_outline(masks.structures, masks.geometry.spacing_mm, settings)

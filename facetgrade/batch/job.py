@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from facetgrade.batch.anchors import Anchors
 from facetgrade.batch.masking import Masking
+from facetgrade.batch.shard import Shard
 from facetgrade.config import PipelineConfig
 from facetgrade.exchange.settings import DicomSettings
-from facetgrade.findings import StudyReport
 from facetgrade.ingest import Privacy
-from facetgrade.request import Request
 from facetgrade.report import Failure, ReportContext, StudyEntry
-from facetgrade.stopwatch import Stopwatch
-from facetgrade.study import Study
+from facetgrade.request import Request
 
 NO_MASKING = Masking()
-GradeStudy = Callable[[Study, Request, Stopwatch], StudyReport]
+WHOLE = Shard(number=1, count=1)
 
 
 class Watcher(Protocol):
@@ -68,6 +66,10 @@ class BatchJob:
         Also write DICOM SEG and SR, labelled so.
     masking : Masking
         Whether sources and dates are masked.
+    shard : Shard
+        The part of the studies that this run does.
+    retry_quarantined : bool
+        Try studies again that an earlier run gave up.
     """
 
     inputs: tuple[Path, ...]
@@ -80,6 +82,13 @@ class BatchJob:
     force: bool = False
     dicom: DicomSettings | None = None
     masking: Masking = NO_MASKING
+    shard: Shard = WHOLE
+    retry_quarantined: bool = False
+
+    @property
+    def retries_all(self) -> bool:
+        """Whether no study is given up for what earlier runs met."""
+        return self.force or self.retry_quarantined
 
     @property
     def made_by(self) -> dict[str, Any]:

@@ -54,6 +54,12 @@ class Masks:
     originals: dict[tuple[str, str], str] = field(repr=False)
     dates: dict[tuple[str, str], str]
 
+    def only(self, files: StudyFiles) -> Masks:
+        """Return the masks of one study, small enough to travel with it."""
+        key = files.source, files.study_uid
+        dates = {key: self.dates[key]} if key in self.dates else {}
+        return Masks(self.masking, (files,), {key: self.originals[key]}, dates)
+
     def original(self, files: StudyFiles) -> str:
         """Return the true source, by which anchors are given."""
         return self.originals[files.source, files.study_uid]

@@ -22,11 +22,27 @@ from facetgrade.commands.options import (
     parse_levels,
     read_anchor_options,
 )
+from facetgrade.commands.spreading import (
+    BatchFile,
+    Cluster,
+    RetryQuarantined,
+    Scheduler,
+    ShardText,
+    Spread,
+    Workers,
+    open_graders,
+)
 from facetgrade.commands.terminal import ConfigFile, open_console
 from facetgrade.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from facetgrade.batch import BatchJob, BatchSummary
+    from facetgrade.batch.task import Executor
+    from facetgrade.config import PipelineConfig
     from facetgrade.exchange.settings import DicomSettings
+    from facetgrade.report import ReportContext
 
 
 def grade(
@@ -70,6 +86,12 @@ def grade(
     ] = False,
     bids: WriteBids = False,
     force: Force = False,
+    workers: Workers = None,
+    shard: ShardText = "1/1",
+    scheduler: Scheduler = "",
+    cluster: Cluster = "",
+    batch: BatchFile = None,
+    retry_quarantined: RetryQuarantined = False,
 ) -> None:
     """Grade the facet joints of every study found in INPUT.
 
@@ -80,44 +102,79 @@ def grade(
     labels = _dicom_settings(mask_uids=mask_uids) if dicom else None
     console = open_console(out)
 
-    from facetgrade.batch import BatchJob, grade_batch
-    from facetgrade.batch.console import BatchConsole, print_summary
-    from facetgrade.batch.grader import Grader
-    from facetgrade.batch.interrupts import remember_interrupts
+    from facetgrade.batch import BatchJob, parse_shard
     from facetgrade.batch.masking import Masking
     from facetgrade.config import read_config
-    from facetgrade.pipeline import Request
-    from facetgrade.stopwatch import Stopwatch
+    from facetgrade.request import Request
 
-    request = Request(levels=chosen_levels, accept_assumed_levels=accept_assumed_levels)
-    settings, stopwatch = read_config(config), Stopwatch()
-    grader = Grader(settings, device, stopwatch)
+    settings = read_config(config)
     job = BatchJob(
         inputs=tuple(inputs),
         out=out,
         config=settings,
-        context=grader.context,
-        request=request,
+        context=_own_context(settings),
+        request=Request(
+            levels=chosen_levels, accept_assumed_levels=accept_assumed_levels
+        ),
         anchors=read_anchor_options(anchor or [], anchors),
         privacy=make_privacy(key, keep_patient_id=keep_patient_id, mask_uids=mask_uids),
         force=force,
         dicom=labels,
         masking=Masking(sources=mask_source, dates=mask_dates),
+        shard=parse_shard(shard),
+        retry_quarantined=retry_quarantined,
     )
+    spread = Spread(batch=batch, workers=workers, scheduler=scheduler, cluster=cluster)
+    summary = _grade_all(job, spread, device, console)
+    if bids and summary.entries:
+        echo_bids(out, out)
+    console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
+    raise typer.Exit(summary.exit_code)
+
+
+def _grade_all(
+    job: BatchJob, spread: Spread, device: str, console: Console
+) -> BatchSummary:
+    """Start the graders, run the batch, print what came of it."""
+    from facetgrade.batch.console import BatchConsole, print_summary
+    from facetgrade.batch.interrupts import remember_interrupts
+    from facetgrade.batch.runner import run_batch
+    from facetgrade.stopwatch import Stopwatch
+
+    def start(job: BatchJob) -> tuple[BatchJob, Executor]:
+        ready, executor = graders.start(job)
+        console.print(f"device: {ready.context.device}", highlight=False)
+        return ready, executor
+
     try:
-        with remember_interrupts() as interrupts, BatchConsole(console) as watcher:
-            console.print(f"device: {grader.context.device}", highlight=False)
-            summary = grade_batch(job, grader.grade, watcher, stopwatch)
+        with (
+            remember_interrupts() as interrupts,
+            BatchConsole(console) as watcher,
+            open_graders(spread, job.config, device, watcher.stage) as graders,
+        ):
+            summary = run_batch(job, start, watcher, Stopwatch())
         if interrupts:
             raise KeyboardInterrupt
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on with what is missing")
         raise
     print_summary(console, summary.entries, summary.failures)
-    if bids and summary.entries:
-        echo_bids(out, out)
-    console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
-    raise typer.Exit(summary.exit_code)
+    return summary
+
+
+def _own_context(settings: PipelineConfig) -> ReportContext:
+    """Describe what this process knows; device and models come from the graders."""
+    from importlib.metadata import version
+
+    from facetgrade.config import config_values
+    from facetgrade.report import ReportContext
+
+    return ReportContext(
+        version=version("facetgrade"),
+        config=config_values(settings),
+        model_sha256={},
+        device="",
+    )
 
 
 def _dicom_settings(*, mask_uids: bool) -> DicomSettings:

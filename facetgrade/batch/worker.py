@@ -1,0 +1,120 @@
+"""A process with networks of its own: ``python -m facetgrade.batch.worker``.
+
+It is started by a run, takes studies over its standard input, and ends with the run,
+even if that is killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from facetgrade.batch.job import BatchJob
+from facetgrade.batch.line import grade_overlapped
+from facetgrade.batch.messages import (
+    Channel,
+    Entered,
+    Loaded,
+    Logged,
+    Ready,
+    Refused,
+    Setup,
+)
+from facetgrade.batch.task import StudyTask
+from facetgrade.errors import FacetGradeError
+from facetgrade.stopwatch import Stopwatch
+
+if TYPE_CHECKING:
+    from facetgrade.batch.grader import Grader
+
+LOST = 1
+
+
+def main() -> None:
+    """Take studies until the run that started this process ends."""
+    channel = _own_pipes()
+    _send_logs(channel)
+    setup = channel.receive()
+    if not isinstance(setup, Setup):
+        sys.exit(LOST)
+    try:
+        grader = _start(setup)
+    except FacetGradeError as error:
+        channel.send(Refused(error=type(error).__name__, message=str(error)))
+        sys.exit(LOST)
+    channel.send(Ready(context=grader.context))
+    job = channel.receive()
+    if not isinstance(job, BatchJob):
+        sys.exit(LOST)
+    tasks: SimpleQueue[StudyTask] = SimpleQueue()
+    Thread(target=_receive, args=(channel, tasks), daemon=True).start()
+    seconds = grader.load()
+    channel.send(Loaded(seconds=seconds))
+    grade_overlapped(
+        _forever(tasks),
+        job,
+        grader.grade,
+        done=channel.send,
+        told=lambda task, stage: channel.send(Entered(folder=task.folder, stage=stage)),
+    )
+
+
+def _own_pipes() -> Channel:
+    """Take the pipes, so that no print of a library gets between the messages."""
+    incoming = os.fdopen(os.dup(0), "rb")
+    outgoing = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    return Channel(incoming, outgoing)
+
+
+def _start(setup: Setup) -> Grader:
+    """Import the networks' library and choose the device."""
+    from facetgrade.batch.grader import Grader
+
+    return Grader(setup.config, setup.device, Stopwatch())
+
+
+def _receive(channel: Channel, tasks: SimpleQueue[StudyTask]) -> None:
+    """Queue what comes; end the process with the run, in the middle of a study too."""
+    while isinstance(message := channel.receive(), StudyTask):
+        tasks.put(message)
+    os._exit(LOST)
+
+
+def _forever(tasks: SimpleQueue[StudyTask]) -> Iterator[StudyTask]:
+    while True:
+        yield tasks.get()
+
+
+def _send_logs(channel: Channel) -> None:
+    """Send the log lines of facetgrade to the run; drop warnings of libraries."""
+    warnings.simplefilter("ignore")
+    ours = logging.getLogger("facetgrade")
+    ours.setLevel(logging.INFO)
+    ours.handlers = [_Sender(channel)]
+    ours.propagate = False
+
+
+class _Sender(logging.Handler):
+    """Hands log lines to a channel."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__()
+        self._channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one line."""
+        text = record.getMessage()
+        self._channel.send(Logged(name=record.name, level=record.levelno, text=text))
+
+
+if __name__ == "__main__":
+    main()
