@@ -165,7 +165,7 @@ def listen(
     from facetgrade.exchange.settings import ExchangeSettings
     from facetgrade.pacs.listen import ListenJob
     from facetgrade.pacs.listen import listen as listen_for_studies
-    from facetgrade.pipeline import Request
+    from facetgrade.request import Request
     from facetgrade.stopwatch import Stopwatch
 
     pipeline = read_config(config)

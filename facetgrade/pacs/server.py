@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from pydicom.uid import (
@@ -20,6 +21,7 @@ from pydicom.uid import (
 )
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.events import Event
+from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from facetgrade.errors import ConfigError
@@ -72,13 +74,11 @@ def serve(
     entity.network_timeout = timeouts.answer_s
     entity.dimse_timeout = timeouts.answer_s
     entity.acse_timeout = timeouts.connect_s
-    for context in AllStoragePresentationContexts:
-        entity.add_supported_context(context.abstract_syntax or "", list(SYNTAXES))
-    entity.add_supported_context(Verification)
     try:
         entity.start_server(
             (local.host, local.port),
             block=False,
+            contexts=_contexts(),
             ssl_context=receiving_context(local.tls) if local.tls else None,
             evt_handlers=[(evt.EVT_C_STORE, take), *more_handlers],
         )
@@ -92,3 +92,13 @@ def serve(
     finally:
         # Senders in the middle of a study get an abort and send again.
         entity.shutdown()
+
+
+@cache
+def _contexts() -> list[PresentationContext]:
+    """Accept every kind of object; what holds no image is answered, not kept."""
+    names = [
+        context.abstract_syntax or "" for context in AllStoragePresentationContexts
+    ]
+    stored = [build_context(name, list(SYNTAXES)) for name in names]
+    return [*stored, build_context(Verification)]

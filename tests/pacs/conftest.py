@@ -17,7 +17,7 @@ import requests
 from facetgrade.ingest import Privacy
 from facetgrade.pacs import Patience, Places, PullJob, open_archive, read_pacs
 from facetgrade.pacs.settings import RetrySettings
-from tests.exchange.builders import simulated_patient, write_phantom
+from tests.ingest.builders import gradient_volume, write_series
 
 ORTHANC = Path("/usr/sbin/Orthanc")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
@@ -126,25 +126,31 @@ def orthanc(running_orthanc):
 
 
 @pytest.fixture(scope="session")
-def phantoms(tmp_path_factory):
-    """Two studies of 25 small images, of different patients and days."""
-    from datetime import date
-
-    folder = tmp_path_factory.mktemp("phantoms")
-    for number, day in ((1, date(2020, 3, 1)), (2, date(2021, 3, 1))):
-        write_phantom(
-            folder / f"study{number}",
-            patient=simulated_patient(number),
-            day=day,
-            seed=number,
-        )
+def cohort(tmp_path_factory):
+    """Two studies of four tiny images, of different patients and days."""
+    folder = tmp_path_factory.mktemp("cohort")
+    for number, (day, description) in enumerate(
+        (("20200301", "LSPINE native"), ("20210301", "MRI")), start=1
+    ):
+        for k, name in enumerate(("sag T2", "ax T2")):
+            write_series(
+                folder / f"study{number}" / name,
+                gradient_volume((2, 8, 10)),
+                study=f"study{number}",
+                series=f"{number} {name}",
+                name=f"{k}",
+                PatientID=f"patient-{number}",
+                AccessionNumber=f"ACC-{number}",
+                StudyDescription=description,
+                StudyDate=day,
+            )
     return folder
 
 
 @pytest.fixture
-def filled(orthanc, phantoms):
+def filled(orthanc, cohort):
     """The archive with both studies."""
-    orthanc.put(phantoms)
+    orthanc.put(cohort)
     return orthanc
 
 
