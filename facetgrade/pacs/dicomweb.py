@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from time import time
 from typing import Any
+from urllib.parse import urlencode
 
 import pydicom
 import requests
@@ -33,6 +35,8 @@ _CHUNK_BYTES = 1 << 18
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 _ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 _DUPLICATE = 0x0111
+# All but unreserved characters and the signs of patterns (RFC 3986 section 2.3).
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9._~*?-]")
 _STUDY_FIELDS = ("StudyDate", "StudyDescription", "PatientID", "AccessionNumber")
 # Beside a few missing instances, asking for the whole series again wastes less.
 _MOST_SINGLE = 8
@@ -136,19 +140,29 @@ class DicomwebArchive:
     def _pages(self, keys: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
         """Ask for page after page until one brings nothing new."""
         seen: set[str] = set()
+        terms = [f"{key}={_pattern(value)}" for key, value in keys.items()]
+        terms += [f"includefield={name}" for name in _STUDY_FIELDS]
+        address = f"{self._node.url}/studies?{'&'.join(terms)}"
         while True:
-            with self._translated():
-                answers = self._client.search_for_studies(
-                    limit=self._page,
-                    offset=len(seen),
-                    fields=_STUDY_FIELDS,
-                    search_filters=dict(keys),
-                )
+            page = {"limit": str(self._page), "offset": str(len(seen))}
+            answers = self._search(f"{address}&{urlencode(page)}")
             fresh = [a for a in answers if _value(a, "StudyInstanceUID") not in seen]
             seen |= {_value(answer, "StudyInstanceUID") for answer in fresh}
             yield from fresh
             if not fresh or len(answers) < self._page:
                 return
+
+    def _search(self, address: str) -> list[Mapping[str, Any]]:
+        """Return one page; dicomweb-client would encode the signs of patterns."""
+        with self._translated():
+            answer = self._session.get(
+                address,
+                headers={"Accept": "application/dicom+json"},
+                timeout=self._timeout,
+            )
+            answer.raise_for_status()
+            found: list[Mapping[str, Any]] = answer.json() if answer.content else []
+        return found
 
     def _retrieve(self, address: str) -> Iterator[bytes]:
         """Yield the instances of a WADO-RS answer while they come."""
@@ -239,6 +253,15 @@ def _asked_wait_s(header: str) -> float:
         return max(0.0, parsedate_to_datetime(header).timestamp() - time())
     except (ValueError, TypeError):
         return 0.0
+
+
+def _pattern(value: str) -> str:
+    """Write a value so that it needs no encoding, which some servers do not undo.
+
+    Other signs become ``?``, which matches any; what then fits too much is dropped
+    by the query afterwards.
+    """
+    return _NOT_PLAIN.sub("?", value)
 
 
 def _study(answer: Mapping[str, Any]) -> RemoteStudy:

@@ -48,6 +48,8 @@ def test_a_cohort_arrives_bit_by_bit_as_it_was(
         ({"dates": "20200301-20200301"}, 1),
         ({"dates": "-20200301"}, 1),
         ({"description": "LSPINE*"}, 1),
+        ({"description": "LSPINE native"}, 1),
+        ({"description": "KNEE*"}, 0),
         ({"accession_numbers": ("ACC-2",)}, 1),
         ({"patient_ids": ("patient-1", "patient-2")}, 2),
         ({"dates": "20200301-20200301", "patient_ids": ("patient-2",)}, 0),
