@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from facetgrade.report.atomic import clean
+from facetgrade.report.cohort import summarize_cohort
 from facetgrade.report.context import Row, RunRecord, StudyEntry
 from facetgrade.report.html import environment
 from facetgrade.report.words import RESEARCH_USE
+
+MOST_LISTED = 1000
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -41,8 +44,9 @@ class IndexLine:
 def render_index(run: RunRecord) -> str:
     """Write the page of one output folder.
 
-    Studies are sorted by their highest grade, then by the sum of grades, then by the
-    number of joints without one; failures are listed first.
+    Failures come first, then what several studies show as a whole, then the studies by
+    their highest grade, the sum of grades and the number of joints without one. Long
+    lists are cut at `MOST_LISTED`, so that a browser can still show them.
 
     Parameters
     ----------
@@ -57,11 +61,15 @@ def render_index(run: RunRecord) -> str:
     lines = [_line(entry) for entry in sorted(run.studies, key=_worst_first)]
     levels = sorted({level for line in lines for level, _ in line.cells})
     rows = [row for entry in run.studies for row in entry.rows]
-    page = environment().get_template("index.html.j2")
+    pages = environment()
+    pages.filters["link"] = _link
+    page = pages.get_template("index.html.j2")
     return clean(
         page.render(
             run=run,
             lines=lines,
+            cohort=summarize_cohort(run.studies),
+            most_listed=MOST_LISTED,
             levels=levels,
             counts=[sum(row["grade"] == str(g) for row in rows) for g in range(5)],
             ungradable=sum(row["status"] == "ungradable" for row in rows),
@@ -76,15 +84,20 @@ def _line(entry: StudyEntry) -> IndexLine:
     flags = dict.fromkeys(
         flag for row in entry.rows for flag in row["flags"].split(";") if flag
     )
-    folder = "" if entry.folder == "." else f"{entry.folder}/"
     return IndexLine(
         entry=entry,
-        link=quote(clean(f"{folder}report.html")),
+        link=_link(entry),
         subject=first.get("subject", ""),
         study_date=first.get("study_date", ""),
         cells={(row["level"], row["side"]): row for row in entry.rows},
         flags=tuple(flags),
     )
+
+
+def _link(entry: StudyEntry) -> str:
+    """Return the report of a study relative to the index, quoted for a URL."""
+    folder = "" if entry.folder == "." else f"{entry.folder}/"
+    return quote(clean(f"{folder}report.html"))
 
 
 def _worst_first(entry: StudyEntry) -> tuple[int, int, int, str]:

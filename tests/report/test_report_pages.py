@@ -8,6 +8,7 @@ import pytest
 from facetgrade.report import Failure, RunRecord, StudyEntry, study_entry
 from facetgrade.report.html import render_report
 from facetgrade.report.index import render_index
+from facetgrade.report.tables import COLUMNS
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}
 
@@ -66,7 +67,7 @@ def entry(name, *grades):
     sides = ("left", "right")
     rows = tuple(
         {
-            **dict.fromkeys(("subject", "study_date", "reason", "flags"), ""),
+            **dict.fromkeys(COLUMNS, ""),
             "level": "L4-L5",
             "side": side,
             "grade": grade,
