@@ -60,11 +60,11 @@ def verify_database(engine: Engine, key: bytes, head: Head | None) -> Verificati
         if engine.dialect.name == "postgresql":
             connection = plain.execution_options(isolation_level="REPEATABLE READ")
         with connection.begin():
-            return _verify(connection, key, head)
+            return check_rows(connection, key, head)
 
 
-def _verify(connection: Connection, key: bytes, head: Head | None) -> Verification:
-    """Check within one view of the database."""
+def check_rows(connection: Connection, key: bytes, head: Head | None) -> Verification:
+    """Check within one view of the database; see `verify_database`."""
     problems: list[str] = []
     expected: dict[str, str] = {}
     macs: dict[int, str] = {0: START}
