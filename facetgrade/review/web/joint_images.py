@@ -40,9 +40,10 @@ from facetgrade.study import Sequence as Contrast
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 _STUDIES_KEPT = 4
 _REPORTS_KEPT = 32
+_LONGEST_WAIT_S = 60.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -59,6 +60,30 @@ class VisitImages:
 
     grid: VolumeGeometry
     views: tuple[View, ...]
+
+
+class _Asked:
+    """Counts who waits for images, so that preparing ahead steps aside."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> None:
+        self._add(1)
+
+    def __exit__(self, *_: object) -> None:
+        self._add(-1)
+
+    def _add(self, step: int) -> None:
+        with self._changed:
+            self._count += step
+            self._changed.notify_all()
+
+    def wait_until_nobody(self) -> None:
+        """Wait until nobody waits for images."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._count == 0, timeout=_LONGEST_WAIT_S)
 
 
 class JointImages:
@@ -88,12 +113,13 @@ class JointImages:
         self._settings = settings
         self._cache = cache
         self._lock = threading.RLock()
+        self._asked = _Asked()
         self._studies: OrderedDict[str, Study] = OrderedDict()
         self._reports: OrderedDict[str, StudyReport] = OrderedDict()
         self._prepared: dict[tuple[str, FacetJoint], dict[Visit, VisitImages]] = {}
 
     def visits(self, case: Case, joint: FacetJoint) -> Mapping[Visit, VisitImages]:
-        """Return what there is to show of a joint; prepares it when it is new.
+        """Return what there is to show of a joint; lays its grids when it is new.
 
         Raises
         ------
@@ -104,20 +130,29 @@ class JointImages:
         """
         key = (case.case_id, joint)
         if key not in self._prepared:
-            with self._lock:
-                self._prepared[key] = self._read(case, joint) or self._make(case, joint)
+            with self._asked, self._lock:
+                if key not in self._prepared:
+                    known = self._read(case, joint)
+                    self._prepared[key] = known or self._make(case, joint)
         return self._prepared[key]
 
     def block(self, case: Case, joint: FacetJoint, visit: Visit, view: View) -> bytes:
-        """Return one image as ``.nii.gz``.
+        """Return one image as ``.nii.gz``; samples it when it is new.
 
         Raises
         ------
         FacetGradeError
             As `visits`.
         """
-        self.visits(case, joint)
-        return self._block_path(case, joint, visit, view).read_bytes()
+        images = self.visits(case, joint)[visit]
+        path = self._block_path(case, joint, visit, view)
+        if not path.is_file():
+            with self._asked, self._lock:
+                if not path.is_file():
+                    study = self._study(case, visit)
+                    voxels = sample_view(study, view, images.grid)
+                    write_bytes(path, neutral_nifti(voxels))
+        return path.read_bytes()
 
     def outcome(self, case: Case, joint: FacetJoint, visit: Visit) -> Outcome | None:
         """Return what facetgrade found at one visit."""
@@ -125,7 +160,14 @@ class JointImages:
         return _outcome(self._report(study), joint)
 
     def prepare(self, cases: Iterable[Case], stop: Callable[[], bool]) -> int:
-        """Prepare all joints in turn; what fails is logged and tried when it is read.
+        """Prepare all joints in turn, letting those that somebody opens go first.
+
+        Parameters
+        ----------
+        cases : iterable of Case
+            What will be read. What fails is logged and tried again when it is read.
+        stop : callable
+            Asked before each image.
 
         Returns
         -------
@@ -133,15 +175,18 @@ class JointImages:
             Joints that are ready.
         """
         ready = 0
-        for case in cases:
-            for joint in case.joints:
-                if stop():
-                    return ready
-                try:
-                    self.visits(case, joint)
-                    ready += 1
-                except FacetGradeError as error:
-                    log.warning("%s of a case cannot be shown: %s", joint, error)
+        places = [(one, joint) for one in cases for joint in one.joints]
+        for case, joint in places:
+            try:
+                for visit, images in self.visits(case, joint).items():
+                    for view in images.views:
+                        self._asked.wait_until_nobody()
+                        if stop():
+                            return ready
+                        self.block(case, joint, visit, view)
+                ready += 1
+            except FacetGradeError as error:
+                log.warning("%s of a case cannot be shown: %s", joint, error)
         return ready
 
     def _folder(self, case: Case, joint: FacetJoint) -> Path:
@@ -169,18 +214,13 @@ class JointImages:
             return None
 
     def _make(self, case: Case, joint: FacetJoint) -> dict[Visit, VisitImages]:
-        """Lay the grids, sample every view and keep the blocks."""
-        found: dict[Visit, VisitImages] = {}
-        for visit, grid in self._grids(case, joint).items():
-            study = self._study(case, visit)
-            kept = []
-            for view in views_of(study, grid):
-                voxels = sample_view(study, view, grid)
-                if voxels is not None:
-                    path = self._block_path(case, joint, visit, view)
-                    write_bytes(path, neutral_nifti(voxels))
-                    kept.append(view)
-            found[visit] = VisitImages(grid=grid, views=tuple(kept))
+        """Lay the grids and keep them."""
+        found = {
+            visit: VisitImages(
+                grid=grid, views=views_of(self._study(case, visit), grid)
+            )
+            for visit, grid in self._grids(case, joint).items()
+        }
         record = {visit.value: _record(one) for visit, one in found.items()}
         write_text(self._folder(case, joint) / "joint.json", json.dumps(record))
         return found

@@ -27,6 +27,7 @@ _ORDER = 3
 _MARGIN_VOXELS = 6
 _PERCENTILES = (0.5, 99.8)
 _MINIMUM_COVERED = 0.25
+_COARSE = (9, 9, 9)
 _CONTRASTS = (
     Contrast.T2_FS,
     Contrast.T1_FS_POST,
@@ -83,24 +84,19 @@ def patch_grid(frame: JointFrame) -> VolumeGeometry:
 
 
 def views_of(study: Study, grid: VolumeGeometry) -> tuple[View, ...]:
-    """List the views that show a joint, in the order of the page."""
-    center = grid.center_lps_mm
-    return tuple(
-        sorted(
-            {
-                View(series.sequence, series.plane)
-                for series in study.series
-                for stack in series.stacks
-                if stack.volume.geometry.contains(center)
-            },
-            key=lambda view: view.rank,
-        )
-    )
+    """List the views that show a joint and enough around it, in the page's order."""
+    points = grid.to_lps(np.indices(_COARSE).reshape(3, -1).T * _coarse_step())
+    found = {View(series.sequence, series.plane) for series in study.series}
+    shown = [
+        view
+        for view in found
+        if _share([s.volume.geometry for s in _stacks(study, view, grid)], points)
+        >= _MINIMUM_COVERED
+    ]
+    return tuple(sorted(shown, key=lambda view: view.rank))
 
 
-def sample_view(
-    study: Study, view: View, grid: VolumeGeometry
-) -> NDArray[np.uint8] | None:
+def sample_view(study: Study, view: View, grid: VolumeGeometry) -> NDArray[np.uint8]:
     """Sample one view of a study on the common grid, scaled to 0-255.
 
     Parameters
@@ -114,15 +110,12 @@ def sample_view(
 
     Returns
     -------
-    (slice, row, column) uint8 ndarray or None
-        0 where nothing was acquired; None when no series of the kind shows the joint.
+    (slice, row, column) uint8 ndarray
+        0 where nothing was acquired.
     """
-    stacks = _stacks(study, view, grid)
-    if not stacks:
-        return None
     values = np.zeros(grid.shape, np.float32)
     known = np.zeros(grid.shape, bool)
-    for stack in stacks:
+    for stack in _stacks(study, view, grid):
         wanted = covered(stack.volume.geometry, grid) & ~known
         if wanted.any():
             values[wanted] = _interpolate(stack, grid)[wanted]
@@ -212,14 +205,24 @@ def _interpolate(stack: Stack, grid: VolumeGeometry) -> NDArray[np.float32]:
     return values
 
 
-def _scaled(
-    values: NDArray[np.float32], known: NDArray[np.bool_]
-) -> NDArray[np.uint8] | None:
-    """Map the brightest and darkest values of a block to 255 and 1."""
-    if known.mean() < _MINIMUM_COVERED:
-        return None
+def _share(geometries: list[VolumeGeometry], points: NDArray[np.float64]) -> float:
+    """Return the share of some points that lie within any of some grids."""
+    inside = np.zeros(len(points), bool)
+    for geometry in geometries:
+        inside |= geometry.contains(points)
+    return float(inside.mean())
+
+
+def _coarse_step() -> NDArray[np.float64]:
+    return (np.asarray(SHAPE) - 1.0) / (np.asarray(_COARSE) - 1.0)
+
+
+def _scaled(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Map the darkest and brightest values of a block to 1 and 255."""
+    if not known.any():
+        return np.zeros(values.shape, np.uint8)
     low, high = np.percentile(values[known][::7], _PERCENTILES)
     scaled = 1.0 + (values - low) * (254.0 / max(float(high - low), 1e-6))
-    result = np.clip(np.rint(scaled), 1, 255).astype(np.uint8)
+    result: NDArray[np.uint8] = np.clip(np.rint(scaled), 1, 255).astype(np.uint8)
     result[~known] = 0
     return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
 
-CACHE = "review-images"
+CACHE = Path("review") / "images"
 
 _LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]", "::1"]
 
@@ -34,7 +35,7 @@ def serve(
     store: Store,
     accounts: Accounts,
     options: ServeOptions,
-    announce: Callable[[str], None],
+    announce: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the pages of a review; returns when the program is asked to stop.
 
@@ -49,8 +50,8 @@ def serve(
         Its accounts.
     options : ServeOptions
         Address, certificate, folder.
-    announce : callable
-        Told the links, and when all images are ready.
+    announce : callable or None
+        Told the links, and when all images are ready; None prints them.
 
     Raises
     ------
@@ -59,6 +60,7 @@ def serve(
     """
     import uvicorn
 
+    announce = announce or _print
     check_viewer()
     if options.needs_accounts and not any(one.active for one in accounts.all()):
         raise ConfigError(
@@ -188,6 +190,11 @@ def _prepare(
     thread = threading.Thread(target=work, name="prepare-images", daemon=True)
     thread.start()
     return thread
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _scheme(options: ServeOptions) -> str:

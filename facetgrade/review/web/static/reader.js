@@ -1,7 +1,7 @@
 // The reading page: keyboard first, one joint after the other.
 import { getBytes, getJson, postSurely, randomKey } from "./api.js";
 import { Painter } from "./painter.js";
-import { JointView, PRESETS } from "./viewer.js";
+import { JointView, PRESETS, rowLabel } from "./viewer.js";
 
 const byId = (name) => document.getElementById(name);
 const entry = JSON.parse(byId("entry").textContent);
@@ -22,6 +22,7 @@ const state = {
   correction: "",
   busy: false,
   lockedCount: 0,
+  crosshair: true,
 };
 const painter = new Painter({
   view: () => state.view,
@@ -66,6 +67,7 @@ async function open(place) {
   state.view.element.classList.add("front");
   state.spare.element.classList.remove("front");
   state.view.choosePreset(0);
+  state.view.showCrosshair(state.crosshair);
   state.view.redraw();
   fillPanel(joint);
   window.history.replaceState(null, "", joint.page);
@@ -268,7 +270,7 @@ function showRows() {
     one.classList.toggle("of-active-row", Number(one.dataset.row) === state.row);
   }
   for (const [index, row] of view.rows.entries()) {
-    byId(`row-${index}`).textContent = `${row.plane}, ${joint.views[row.view].label}`;
+    byId(`row-${index}`).textContent = rowLabel(joint.views[row.view], row.plane);
   }
   byId("preset").textContent = PRESETS[view.preset].name;
   showPosition();
@@ -404,6 +406,10 @@ const keys = {
   r: () => {
     state.view.reset();
     showRows();
+  },
+  h: () => {
+    state.crosshair = !state.crosshair;
+    state.view.showCrosshair(state.crosshair);
   },
   c: () => byId("comment").focus(),
   k: correct,

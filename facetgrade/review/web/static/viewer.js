@@ -25,6 +25,8 @@ const PLANES = {
   sagittal: { type: SLICE_TYPE.SAGITTAL, axis: 0 },
   coronal: { type: SLICE_TYPE.CORONAL, axis: 1 },
 };
+const CROSSHAIR = [0.34, 0.71, 0.91, 1];
+const CROSSHAIR_WIDTH = 0.18;
 const STEP_VOXELS = 2;
 const STROKES_KEPT = 20;
 const OUTLINE = { fill: 0.12, rim: 0.95 };
@@ -35,6 +37,11 @@ const drawColors = {
   B: [0, ...LESIONS.map((one) => one.color[2])],
   labels: ["", ...LESIONS.map((one) => one.name)],
 };
+
+/** Name what a row shows. */
+export function rowLabel(view, plane) {
+  return view.plane === plane ? view.label : `${view.label}, shown ${plane}`;
+}
 
 /** One picture: a plane of a time point, drawn by its own viewer. */
 class Viewport {
@@ -47,9 +54,9 @@ class Viewport {
     this.nv = new Niivue({
       backColor: [0, 0, 0, 1],
       clipPlaneHotKey: "",
-      crosshairColor: [0.34, 0.71, 0.91, 0.45],
-      crosshairGap: 12,
-      crosshairWidth: 1,
+      crosshairColor: CROSSHAIR,
+      crosshairGap: 14,
+      crosshairWidth: CROSSHAIR_WIDTH,
       crosshairWidthUnit: "voxels",
       cycleClipPlaneHotKey: "",
       dragAndDropEnabled: false,
@@ -81,7 +88,7 @@ class Viewport {
     this.plane = plane;
     this.missing.hidden = Boolean(buffer);
     this.canvas.setAttribute("aria-label", `${plane} plane of ${slot}, ${view.label}`);
-    this.caption.textContent = `${slot} · ${view.label}`;
+    this.caption.textContent = `${slot} · ${rowLabel(view, plane)}`;
     this.element.classList.toggle("reformatted", view.plane !== plane);
     while (this.nv.volumes.length) this.nv.removeVolumeByIndex(0);
     if (!buffer) {
@@ -249,6 +256,10 @@ export class JointView {
       if (one !== except) one.follow(this.position, this.panZoom);
     }
     this.onChange?.(this);
+  }
+
+  showCrosshair(isOn) {
+    for (const one of this.viewports) one.nv.setCrosshairWidth(isOn ? CROSSHAIR_WIDTH : 0);
   }
 
   redraw() {
