@@ -176,6 +176,48 @@ def verify(
         raise typer.Exit(3)
 
 
+@app.command()
+def export(
+    db: Database,
+    out: ExportFolder,
+    agreement: Annotated[
+        bool, typer.Option(help="Write agreement.json with its intervals.")
+    ] = True,
+    db_password_file: PasswordFile = None,
+    audit_key: AuditKey = None,
+    head: HeadFile = None,
+) -> None:
+    """Write reads, results, audit trail (CSV, JSON) and agreement of readers."""
+    _need_review_packages()
+    from facetgrade.review.export import write_export
+
+    url = _existing(db)
+    store = _open_store(url, db_password_file, audit_key, head or _head_beside(url))
+    for path in write_export(store, out, with_agreement=agreement):
+        typer.echo(path)
+
+
+@app.command("export-training")
+def export_training(
+    db: Database,
+    out: ExportFolder,
+    images: Annotated[
+        list[Path],
+        typer.Option(exists=True, help="Folder that was graded, with the images."),
+    ],
+    db_password_file: PasswordFile = None,
+    audit_key: AuditKey = None,
+    head: HeadFile = None,
+) -> None:
+    """Write edited masks as NIfTI, with the manifest that `facetgrade train` takes."""
+    _need_review_packages()
+    from facetgrade.review.training import write_training_set
+
+    url = _existing(db)
+    store = _open_store(url, db_password_file, audit_key, head or _head_beside(url))
+    typer.echo(write_training_set(store, out, images))
+
+
 def _charter(path: Path | None, store: Store) -> Charter:
     """Take the charter of the user, else that of the database, else the example."""
     from facetgrade.review.charter import read_charter
