@@ -26,7 +26,7 @@ const PLANES = {
   coronal: { type: SLICE_TYPE.CORONAL, axis: 1 },
 };
 const CROSSHAIR = [0.34, 0.71, 0.91, 1];
-const CROSSHAIR_WIDTH = 0.18;
+const CROSSHAIR_WIDTH = 0.3;
 const STEP_VOXELS = 2;
 const STROKES_KEPT = 20;
 const OUTLINE = { fill: 0.12, rim: 0.95 };
