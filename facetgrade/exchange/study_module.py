@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
 
+from pydicom import config
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.valuerep import validate_value
 
 # Required in every object, empty when unknown (PS3.3 C.7.1.1, C.7.2.1: type 2).
 _REQUIRED = (
@@ -69,6 +74,7 @@ _OPTIONAL = (
     "ClinicalTrialTimePointDescription",
     "ClinicalTrialCoordinatingCenterName",
 )
+_SEXES = ("", "M", "F", "O")
 
 
 def neutral_header(source: Dataset) -> Dataset:
@@ -107,3 +113,32 @@ def adopt_study(target: Dataset, source: Dataset) -> None:
             target[element.tag] = deepcopy(element)
         elif keyword in _REQUIRED:
             setattr(target, keyword, "")
+
+
+def illegal_elements(source: Dataset) -> Iterator[str]:
+    """Yield the keywords that `adopt_study` takes over with values that are illegal.
+
+    Parameters
+    ----------
+    source : Dataset
+        Any image of the study.
+    """
+    for keyword in (*_REQUIRED, *_OPTIONAL):
+        if keyword in source and not is_legal(source[keyword]):
+            yield keyword
+
+
+def is_legal(element: DataElement) -> bool:
+    """Tell whether every value of an element is one of its VR (PS3.5 6.2)."""
+    if element.VR == "SQ" or element.value is None:
+        return True
+    several = isinstance(element.value, MultiValue)
+    values = [str(value) for value in (element.value if several else [element.value])]
+    if element.keyword == "PatientSex" and not set(values) <= set(_SEXES):
+        return False
+    try:
+        for value in values:
+            validate_value(element.VR, value, config.RAISE)
+    except ValueError:
+        return False
+    return True

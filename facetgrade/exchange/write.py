@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -20,6 +19,7 @@ from facetgrade.exchange.segments import DrawnSegment, draw_segments
 from facetgrade.exchange.settings import DicomSettings
 from facetgrade.exchange.sources import SourcePlane, Sources, read_sources
 from facetgrade.exchange.sr import JointSegments, structured_report
+from facetgrade.exchange.study_module import illegal_elements
 from facetgrade.exchange.tolerant import tolerant
 from facetgrade.findings import StudyReport
 from facetgrade.ingest import StudyFiles
@@ -281,17 +281,25 @@ def _joint_segments(one: _Drawn, seg: Dataset, joint: FacetJoint) -> JointSegmen
 
 
 def _inherited_faults(headers: Iterable[Dataset]) -> tuple[str, ...]:
-    """Name illegal UIDs of the source, which the objects must repeat."""
-    illegal = Counter(
+    """Name illegal values of the source, which the objects must repeat."""
+    illegal = {
         keyword
         for header in headers
-        for keyword in _UIDS
-        if keyword in header and not UID(str(header.get(keyword))).is_valid
-    )
+        for keyword in (*_illegal_uids(header), *illegal_elements(header))
+    }
     if not illegal:
         return ()
-    names = ", ".join(sorted(illegal))
+    uids = sorted(illegal.intersection(_UIDS))
+    others = sorted(illegal.difference(_UIDS))
+    kinds = ((uids, "UIDs"), (others, "values"))
+    what = [f"{kind} of the source ({', '.join(n)})" for n, kind in kinds if n]
     return (
-        f"DICOM SEG and SR repeat illegal UIDs of the source ({names}), so that they "
-        "file with the study; validators report them",
+        f"DICOM SEG and SR repeat illegal {' and '.join(what)}, so that they file with "
+        "the study; validators report them",
     )
+
+
+def _illegal_uids(header: Dataset) -> list[str]:
+    """Name the UIDs that are there and illegal."""
+    there = (keyword for keyword in _UIDS if header.get(keyword))
+    return [k for k in there if not UID(str(header.get(k))).is_valid]
