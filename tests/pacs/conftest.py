@@ -17,6 +17,7 @@ import requests
 from facetgrade.ingest import Privacy
 from facetgrade.pacs import Patience, Places, PullJob, open_archive, read_pacs
 from facetgrade.pacs.settings import RetrySettings
+from tests.exchange.conftest import written  # noqa: F401
 from tests.ingest.builders import gradient_volume, write_series
 
 ORTHANC = Path("/usr/sbin/Orthanc")

@@ -1,0 +1,270 @@
+import errno
+import shutil
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from facetgrade.batch import Anchors, BatchJob
+from facetgrade.config import config_values, read_config
+from facetgrade.exchange.read_back import read_back
+from facetgrade.ingest import find_studies, shipped_settings
+from facetgrade.pacs import arrivals, open_archive, read_pacs
+from facetgrade.pacs.ledger import State, TransferLedger
+from facetgrade.pacs.listen import ListenJob, listen
+from facetgrade.report import ReportContext
+from facetgrade.request import Request
+from tests.exchange.builders import report_on, simulated_patient, write_phantom
+from tests.exchange.builders import settings as dicom_labels
+from tests.pacs.conftest import IMPATIENT, PRIVACY, dicom_files, node_file
+from tests.pacs.proxies import grumpy_server
+
+# Not the scripts of pynetdicom with the same names.
+STORESCU, ECHOSCU = "/usr/bin/storescu", "/usr/bin/echoscu"
+PATIENCE_S = 60.0
+pytestmark = pytest.mark.skipif(
+    shutil.which(STORESCU) is None, reason="the Debian package dcmtk is missing"
+)
+
+
+class Grader:
+    """Counts how often which study was graded."""
+
+    def __init__(self):
+        self.graded = []
+        self.hold = threading.Event()
+        self.hold.set()
+
+    def grade(self, study, request, watch):
+        self.graded.append(study.uid)
+        assert self.hold.wait(PATIENCE_S)
+        with watch.stage("grade"):
+            return replace(report_on(study), source=study.source)
+
+
+@pytest.fixture(scope="module")
+def phantoms(tmp_path_factory):
+    """Three studies with a sagittal and an axial series each."""
+    folder = tmp_path_factory.mktemp("phantoms")
+    for number in (1, 2, 3):
+        patient = simulated_patient(number)
+        write_phantom(folder / f"study{number}", patient=patient, seed=number)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return read_config()
+
+
+@pytest.fixture
+def grader():
+    return Grader()
+
+
+@pytest.fixture
+def make_job(nodes, tmp_path, pipeline, grader):
+    def make(destination="web", **listening):
+        shipped = read_pacs(nodes)
+        quick = {"quiet_s": 0.3, "attempts": 2, "resend_s": 0.2, **listening}
+        changed = shipped.model_copy(
+            update={"listen": shipped.listen.model_copy(update=quick)}
+        )
+        return ListenJob(
+            settings=changed,
+            batch=BatchJob(
+                inputs=(),
+                out=tmp_path / "out",
+                config=pipeline,
+                context=ReportContext(
+                    version="0.1",
+                    config=config_values(pipeline),
+                    model_sha256={"m": "00"},
+                    device="cpu",
+                ),
+                request=Request(),
+                anchors=Anchors(),
+                privacy=PRIVACY,
+                dicom=dicom_labels(),
+            ),
+            grade=grader.grade,
+            destination=open_archive(destination, shipped) if destination else None,
+            patience=IMPATIENT,
+        )
+
+    return make
+
+
+@contextmanager
+def listening(job):
+    """Listen in the background; what failed there fails here."""
+    told, stop, raised = [], threading.Event(), []
+
+    def run():
+        try:
+            listen(job, stop=stop, tell=told.append)
+        except Exception as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        wait_for(lambda: told or raised)
+        yield told
+    finally:
+        stop.set()
+        thread.join(PATIENCE_S)
+    assert raised == []
+    assert not thread.is_alive()
+
+
+def wait_for(ready):
+    end_s = time.monotonic() + PATIENCE_S
+    while not ready():
+        assert time.monotonic() < end_s, "nothing happened"
+        time.sleep(0.02)
+
+
+def send(job, *paths):
+    local = job.settings.local
+    command = [STORESCU, "-q", "+sd", "+r", "-aec", "ANY", local.host, str(local.port)]
+    return subprocess.run([*command, *paths], check=False, capture_output=True)
+
+
+def states(job):
+    with TransferLedger(job.batch.out) as ledger:
+        return [study.state for study in ledger.studies(*State)]
+
+
+def sent(told):
+    return [line for line in told if "objects sent to" in line]
+
+
+def test_a_study_is_graded_and_results_come_back(
+    make_job, orthanc, phantoms, grader, caplog
+):
+    job = make_job()
+    with caplog.at_level("INFO", "facetgrade"), listening(job) as told:
+        local = job.settings.local
+        echo = [ECHOSCU, "-aec", "ANY", local.host, str(local.port)]
+        assert subprocess.run(echo, check=False).returncode == 0
+        assert send(job, phantoms / "study1").returncode == 0
+        wait_for(lambda: sent(told))
+    assert len(grader.graded) == 1
+    assert orthanc.modalities() == ["SEG", "SR"]
+    assert states(job) == [State.DONE]
+    assert read_back([job.batch.out / "studies"]).problems == []
+    shown = "\n".join([*told, caplog.text, *map(str, job.batch.out.rglob("*"))])
+    assert "SIM" not in shown
+
+
+def test_studies_sent_at_the_same_time_are_all_graded_once(
+    make_job, orthanc, phantoms, grader
+):
+    job = make_job()
+    folders = [phantoms / f"study{number}" for number in (1, 2, 3)]
+    with listening(job) as told:
+        # The first study comes over two connections at once.
+        senders = [
+            threading.Thread(target=send, args=(job, folder))
+            for folder in (*folders, folders[0])
+        ]
+        for sender in senders:
+            sender.start()
+        for sender in senders:
+            sender.join(PATIENCE_S)
+        wait_for(lambda: len(sent(told)) == 3)
+    assert len(grader.graded) == len(set(grader.graded)) == 3
+    assert len(orthanc.get("/studies")) == 3
+    received = find_studies(job.batch.out / "received", settings=shipped_settings())
+    images = sum(1 for path in phantoms.rglob("*") if path.is_file())
+    assert sum(len(study.files) for study in received) == images
+
+
+def test_a_study_that_comes_again_is_not_graded_again(make_job, phantoms, grader):
+    job = make_job(destination="")
+    for _ in range(2):
+        with listening(job):
+            assert send(job, phantoms / "study1").returncode == 0
+            wait_for(lambda: states(job) == [State.DONE])
+            time.sleep(0.6)
+    assert len(grader.graded) == 1
+
+
+def test_late_images_are_graded_with_the_rest(make_job, phantoms, grader):
+    job = make_job(destination="")
+    first, *rest = sorted((phantoms / "study1").rglob("*.*"))[::-1]
+    with listening(job):
+        send(job, *rest)
+        wait_for(lambda: states(job) == [State.DONE])
+        send(job, first)
+        wait_for(lambda: len(grader.graded) == 2)
+        wait_for(lambda: states(job) == [State.DONE])
+
+
+def test_a_restart_goes_on_with_what_was_unfinished(
+    make_job, orthanc, phantoms, grader
+):
+    slow = make_job(quiet_s=600.0)
+    with listening(slow):
+        send(slow, phantoms / "study1")
+    assert states(slow) == [State.ARRIVING]
+    with listening(make_job()) as told:
+        wait_for(lambda: sent(told))
+    assert len(grader.graded) == 1
+    assert orthanc.modalities() == ["SEG", "SR"]
+
+
+def test_results_wait_for_an_archive_that_is_down(
+    make_job, nodes, orthanc, phantoms, grader
+):
+    with grumpy_server(orthanc.url, status=503, times=3) as server:
+        nodes.write_text(node_file(orthanc, http=server.server_address[1]))
+        job = make_job()
+        with listening(job) as told:
+            send(job, phantoms / "study1")
+            wait_for(lambda: sent(told))
+    failed = [line for line in told if line.startswith("failed")]
+    assert len(failed) == 1
+    assert failed[0].endswith("web answers HTTP 503; sent again later")
+    assert len(grader.graded) == 1
+
+
+def test_a_full_disk_refuses_images_until_there_is_room(
+    make_job, phantoms, grader, monkeypatch, caplog
+):
+    write, full = arrivals.write_bytes, threading.Event()
+    full.set()
+
+    def write_or_fail(path, content):
+        if full.is_set():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(arrivals, "write_bytes", write_or_fail)
+    job = make_job(destination="")
+    with listening(job):
+        # storescu ends with an error status, so that the sender knows.
+        assert send(job, phantoms / "study1").returncode != 0
+        full.clear()
+        assert send(job, phantoms / "study1").returncode == 0
+        wait_for(lambda: states(job) == [State.DONE])
+    complaints = [r for r in caplog.records if "cannot be kept" in r.getMessage()]
+    assert len(complaints) == 1
+    assert len(dicom_files(job.batch.out / "received")) == 25
+
+
+def test_a_study_that_cannot_be_graded_is_given_up(make_job, cohort):
+    job = make_job(destination="", quiet_s=0.1)
+    job = replace(job, grade=None)
+    with listening(job) as told:
+        send(job, cohort / "study1")
+        wait_for(lambda: states(job) == [State.FAILED])
+    failed = [line for line in told if line.startswith("failed")]
+    assert [line.rsplit("; ", 1)[1] for line in failed] == [
+        "tried again later",
+        "given up until the next start",
+    ]
