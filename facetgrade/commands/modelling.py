@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from facetgrade.commands.options import Device
+
 models_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -100,3 +102,62 @@ def rollback_command(models: ModelsFolder = None) -> None:
 
     for stage, name in roll_back(models).items():
         typer.echo(f"{stage}: {name}")
+
+
+def compare_models(
+    new: Annotated[
+        str, typer.Argument(help="Weight file of facetgrade train, or a model's name.")
+    ],
+    manifest: Annotated[
+        Path, typer.Option(exists=True, help="Annotated cases; split test is graded.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the results.")],
+    current: Annotated[
+        str, typer.Option(help="Model to compare with, by default the one in use.")
+    ] = "",
+    splits: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="Locked splits that the training wrote."),
+    ] = None,
+    benchmark_studies: Annotated[
+        int, typer.Option(min=0, help="Simulated studies to grade too, 0 for none.")
+    ] = 0,
+    simulated: Annotated[
+        Path | None, typer.Option(help="Keep the simulated studies here.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="What differs from compare_models.toml."),
+    ] = None,
+    device: Device = "auto",
+    models: ModelsFolder = None,
+) -> None:
+    """Grade held-out studies with a NEW and the current model, and judge the change."""
+    from facetgrade.config import read_shipped
+    from facetgrade.evaluate.compare_models import Comparison
+    from facetgrade.evaluate.compare_models import compare_models as compare
+    from facetgrade.evaluate.model_settings import CompareModelsSettings
+
+    asked = Comparison(
+        new=new,
+        current=current,
+        models=models,
+        manifest=manifest,
+        splits=splits,
+        benchmark_studies=benchmark_studies,
+        simulated=simulated,
+        device=device,
+    )
+    settings = read_shipped(
+        "configs/compare_models.toml", CompareModelsSettings, config
+    )
+    result = compare(asked, settings, out, _print_progress)
+    for reason in result["reasons"]:
+        typer.echo(reason)
+    typer.echo(f"verdict: {result['verdict']}")
+    typer.echo(f"comparison: {out / 'comparison.json'}, {out / 'comparison.html'}")
+
+
+def _print_progress(done: int, total: int, text: str) -> None:
+    """Tell how far the comparison is."""
+    typer.echo(f"[{done}/{total}] {text}")
