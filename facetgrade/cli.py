@@ -17,10 +17,11 @@ from facetgrade.commands.deidentifying import deidentify
 from facetgrade.commands.evaluating import calibrate, evaluate
 from facetgrade.commands.exporting import export
 from facetgrade.commands.grading import grade
-from facetgrade.commands.modelling import models_app
+from facetgrade.commands.modelling import compare_models, models_app
 from facetgrade.commands.reading import read_sr
 from facetgrade.commands.reviewing import app as review_app
 from facetgrade.commands.terminal import ConfigFile
+from facetgrade.commands.training import check_dataset, export_annotation, train
 from facetgrade.commands.transferring import listen, pull, push
 from facetgrade.errors import FacetGradeError, OutputError, one_line
 
@@ -43,6 +44,10 @@ app.command()(export)
 app.add_typer(review_app, name="review", help="Blinded reads with audit trail.")
 app.command()(evaluate)
 app.command()(calibrate)
+app.command()(train)
+app.command("check-dataset")(check_dataset)
+app.command("export-annotation")(export_annotation)
+app.command("compare-models")(compare_models)
 app.add_typer(models_app, name="models")
 
 
@@ -95,18 +100,6 @@ def simulate(
             typer.echo(folder)
     except OSError as error:
         raise OutputError(f"{out}: cannot be written ({error.strerror})") from error
-
-
-@app.command()
-def train(
-    config: Annotated[
-        Path, typer.Argument(help="TOML file such as configs/train_localizer.toml.")
-    ],
-) -> None:
-    """Train a network as CONFIG says, or go on where a run stopped."""
-    from facetgrade.train import train as train_network
-
-    typer.echo(f"weights: {train_network(config)}")
 
 
 @app.command()
