@@ -55,10 +55,11 @@ def lock_tables(out: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(
-    path: Path, out: Path, kind: str, *, patience_s: float = _PATIENCE_S
+    path: Path, out: Path, kind: str, *, patience_s: float | None = None
 ) -> Iterator[None]:
     """Hold one lock file."""
-    with closing(_open(path, out, patience_s)) as database:
+    wait_s = _PATIENCE_S if patience_s is None else patience_s
+    with closing(_open(path, out, wait_s)) as database:
         _take(database, f"BEGIN {kind}", out)
         yield
 

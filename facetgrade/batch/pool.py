@@ -89,7 +89,13 @@ class WorkerPool:
     ) -> None:
         """End the processes."""
         for worker in self._workers:
-            worker.kill()
+            worker.end()
+        self._workers = []
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Return the processes that run."""
+        return [worker.pid for worker in self._workers]
 
     def start(self, job: BatchJob) -> tuple[BatchJob, Executor]:
         """Wait for the first process; return the job with its device and models.

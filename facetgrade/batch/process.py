@@ -58,6 +58,11 @@ class WorkerProcess:
         self._blame: dict[str, Blame] = {}
         self._say(setup)
 
+    @property
+    def pid(self) -> int:
+        """Return its id in the system."""
+        return self._process.pid
+
     def listen(
         self, events: SimpleQueue[tuple[WorkerProcess, FromWorker | None]]
     ) -> None:
@@ -68,7 +73,8 @@ class WorkerProcess:
                 events.put((self, cast(FromWorker, message)))
             events.put((self, None))
 
-        Thread(target=receive, daemon=True).start()
+        self._thread = Thread(target=receive, daemon=True)
+        self._thread.start()
 
     def assign(self, job: BatchJob) -> None:
         """Tell the job, after which studies may be given."""
@@ -116,12 +122,17 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             log.warning("a worker process hangs in the system and is left behind")
 
-    def death(self) -> str:
-        """Say how the process ended."""
+    def end(self) -> None:
+        """End the process and close its pipes."""
         self.kill()
-        code = self._process.returncode or 0
+        self._thread.join(_STUCK_S)
         for stream in (self._process.stdin, self._process.stdout):
             _close(stream)
+
+    def death(self) -> str:
+        """Say how the process ended."""
+        self.end()
+        code = self._process.returncode or 0
         if code >= 0:
             return f"exit code {code}"
         try:

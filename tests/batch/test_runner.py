@@ -1,4 +1,3 @@
-import csv
 import json
 import os
 import shutil
@@ -6,113 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from facetgrade.batch import Anchors, BatchJob, grade_batch
+from facetgrade.batch import Anchors
 from facetgrade.batch.masking import Masking
 from facetgrade.batch.runner import study_folder_name
-from facetgrade.config import (
-    config_values,
-    read_config,
-    read_settings,
-    shipped_path,
-)
+from facetgrade.config import read_settings, shipped_path
 from facetgrade.errors import ConfigError, IngestError, ModelError, OutputError
 from facetgrade.exchange.settings import ExchangeSettings
-from facetgrade.findings import Localization, Reason, StudyReport, Ungradable
-from facetgrade.ingest import Privacy
-from facetgrade.pipeline import Request
-from facetgrade.report import ReportContext
-from facetgrade.stopwatch import Stopwatch
+from facetgrade.request import Request
+from tests.batch.builders import nothing_found, rows, run
 from tests.ingest.builders import gradient_volume, write_series
-
-NOTHING = Localization(vertebrae=(), joints=(), numbering_probability=0.0)
-
-
-class Events:
-    """Remembers what a watcher is told."""
-
-    def __init__(self):
-        self.lines = []
-
-    def problems(self, sentences):
-        self.lines += [("problem", sentence) for sentence in sentences]
-
-    def found(self, count):
-        self.lines.append(("found", count))
-
-    def stage(self, name):
-        self.lines.append(("stage", name))
-
-    def finished(self, entry):
-        self.lines.append(("skipped" if entry.skipped else "graded", entry.source))
-
-    def failed(self, failure):
-        self.lines.append(("failed", failure.source))
-
-    def of(self, kind):
-        return [value for name, value in self.lines if name == kind]
-
-
-def nothing_found(study, request, watch):
-    """Grade no joint: the smallest honest report."""
-    with watch.stage("localize"):
-        outcomes = tuple(
-            Ungradable(joint=joint, reason=Reason.NOT_FOUND, explanation="Not seen.")
-            for joint in request.joints
-        )
-    return StudyReport(
-        study_uid=study.uid,
-        source=study.source,
-        subject=study.subject,
-        date=study.date,
-        outcomes=outcomes,
-        localization=NOTHING,
-    )
-
-
-@pytest.fixture(scope="module")
-def config():
-    return read_config()
-
-
-@pytest.fixture
-def studies(tmp_path):
-    folder = tmp_path / "in"
-    for name in ("anna", "bert"):
-        write_series(folder / name, gradient_volume(), study=name, series=f"{name} T2")
-    return folder
-
-
-@pytest.fixture
-def make_job(tmp_path, studies, config):
-    def make(**changes):
-        version = changes.pop("version", "0.1")
-        values = {
-            "inputs": (studies,),
-            "out": tmp_path / "out",
-            "config": config,
-            "context": ReportContext(
-                version=version,
-                config=config_values(config),
-                model_sha256={"m": "00"},
-                device="cpu",
-            ),
-            "request": Request(),
-            "anchors": Anchors(),
-            "privacy": Privacy(key=b"k" * 32, keep_patient_id=False, mask_uids=False),
-        }
-        return BatchJob(**{**values, **changes})
-
-    return make
-
-
-def run(job, grade=nothing_found):
-    events = Events()
-    return grade_batch(job, grade, events, Stopwatch(events.stage)), events
-
-
-def rows(job):
-    with (job.out / "joints.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_every_joint_of_every_study_gets_a_row(make_job):
