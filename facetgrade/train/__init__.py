@@ -6,13 +6,15 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facetgrade.config import read_settings, shipped_path
+from facetgrade.config import read_config, read_settings, shipped_path
 from facetgrade.train.settings import TrainSettings
 
 if TYPE_CHECKING:
     from facetgrade.train.checkpoint import Task
 
 __all__ = ["train"]
+
+SHIPPED = "shipped"
 
 
 def train(config_path: Path) -> Path:
@@ -43,7 +45,7 @@ def train(config_path: Path) -> Path:
     from facetgrade.train.processes import process_group, rank
 
     keep_freed_memory()
-    settings = read_settings(config_path, TrainSettings)
+    settings = resolve_start(read_settings(config_path, TrainSettings))
     folder = settings.run.folder / settings.run.name
     folder.mkdir(parents=True, exist_ok=True)
     own = settings.data is not None or bool(settings.run.start)
@@ -63,6 +65,17 @@ def train(config_path: Path) -> Path:
     return install_weights(
         network.cpu(), settings, models, steps=state.step, metrics=metrics
     )
+
+
+def resolve_start(settings: TrainSettings) -> TrainSettings:
+    """Replace the start ``shipped`` by the name of the weights that are shipped."""
+    if settings.run.start != SHIPPED:
+        return settings
+    shipped = read_config()
+    is_localizer = settings.run.architecture == "spine-localizer"
+    stage = shipped.localize if is_localizer else shipped.segment
+    run = settings.run.model_copy(update={"start": stage.weights})
+    return settings.model_copy(update={"run": run})
 
 
 def _make_task(settings: TrainSettings, folder: Path) -> Task:

@@ -15,10 +15,10 @@ class _Section(BaseModel):
 class RunSettings(_Section):
     """What is trained, how long, where it is kept.
 
-    `start` names the weights to go on from (empty: none), `keep` which averaged weights
-    a run ends with, `patience` how many validations without a better score end it (0:
-    none do). `device` is as for `facetgrade grade`; under torchrun each process takes a
-    GPU of its own.
+    `start` names the weights to go on from (empty: none; ``shipped``: those in use),
+    `keep` which averaged weights a run ends with, `patience` how many validations
+    without a better score end it (0: none do). `device` is as for `facetgrade grade`;
+    under torchrun each process takes a GPU of its own.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")

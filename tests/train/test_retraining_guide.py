@@ -1,0 +1,41 @@
+"""Run the commands of models/RETRAINING.md as they stand."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from facetgrade.cli import app
+
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "models" / "RETRAINING.md"
+
+
+def commands() -> list[list[str]]:
+    """Return the words of the first block of commands, without the program's name."""
+    block = re.search(r"```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    return [shlex.split(line)[1:] for line in block[1].splitlines()]
+
+
+@pytest.mark.slow
+def test_the_five_commands_end_with_a_study_graded_by_the_installed_model(
+    tmp_path, monkeypatch
+):
+    home = tmp_path / "home"
+    (tmp_path / "data_samples").symlink_to(ROOT / "data_samples")
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(home))
+    words = commands()
+
+    assert len(words) == 5
+    for line in words:
+        line = [word.replace("~", str(home)) for word in line]
+        result = CliRunner().invoke(app, line)
+        assert result.exit_code == 0, f"{line}: {result.output} {result.exception!r}"
+
+    table = (tmp_path / "runs" / "graded" / "joints.csv").read_text()
+    assert table.count("L4-L5") == 2
+    assert "segmenter-site" in (tmp_path / "runs" / "graded" / "run.json").read_text()
