@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -20,6 +19,7 @@ from facetgrade.ingest.dicom import SeriesTags
 from facetgrade.ingest.screening import reject_nifti, reject_series
 from facetgrade.ingest.series import plane_of
 from facetgrade.ingest.settings import IngestSettings, NiftiSettings
+from facetgrade.ingest.sidecars import index_sidecars, merged, stem_of
 from facetgrade.study import Plane, RejectedSeries, Stack
 
 SUFFIXES = (".nii", ".nii.gz")
@@ -33,14 +33,6 @@ _MIN_DETERMINANT = 0.5  # of unit axes; they may be sheared by up to 60 degrees
 def is_nifti(name: str) -> bool:
     """Tell by its name whether a file is NIfTI."""
     return name.lower().endswith(SUFFIXES)
-
-
-def stem_of(name: str) -> str:
-    """Return a file name without ``.nii``, ``.nii.gz`` or ``.json``."""
-    for suffix in (".nii.gz", ".nii", ".json"):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
 
 
 def decode_nifti(content: bytes, settings: NiftiSettings) -> Any:
@@ -175,17 +167,6 @@ def nifti_tags(name: str, sidecar: Mapping[str, Any]) -> SeriesTags:
     )
 
 
-def read_sidecar(content: bytes | str) -> Mapping[str, Any]:
-    """Read a JSON sidecar; a bad one counts as absent."""
-    if isinstance(content, str):
-        return {}
-    try:
-        values = json.loads(content)
-    except (ValueError, RecursionError):
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
 def read_nifti_series(
     files: Iterable[SourceFile], settings: IngestSettings
 ) -> Assembled:
@@ -200,11 +181,7 @@ def read_nifti_series(
     """
     result = Assembled()
     contents = dict(read_files(files))
-    sidecars = {
-        stem_of(file.name): read_sidecar(content)
-        for file, content in contents.items()
-        if not is_nifti(file.name)
-    }
+    sidecars = index_sidecars(file for file in contents if not is_nifti(file.name))
     for file in sorted(contents, key=lambda file: file.name):
         content = contents[file]
         if isinstance(content, str):
@@ -212,7 +189,8 @@ def read_nifti_series(
             continue
         result.digests.append(sha256(content).digest())
         if is_nifti(file.name):
-            tags = nifti_tags(file.name, sidecars.get(stem_of(file.name), {}))
+            about = merged([contents[one] for one in sidecars.of(file)])
+            tags = nifti_tags(file.name, about)
             _add_volume(result, file.name, content, tags, settings)
     return result
 

@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from facetgrade.errors import IngestError
 from facetgrade.ingest.archive import SourceFile, read_files
 from facetgrade.ingest.files import FileKind, SeriesSummary, StudyFiles
-from facetgrade.ingest.nifti import (
-    decode_nifti,
-    is_nifti,
-    read_sidecar,
-    stem_of,
-    voxel_values,
-)
+from facetgrade.ingest.nifti import decode_nifti, is_nifti, voxel_values
 from facetgrade.ingest.screening import reject_nifti
 from facetgrade.ingest.settings import IngestSettings
+from facetgrade.ingest.sidecars import (
+    bids_subject,
+    index_sidecars,
+    merged,
+    other_bids_data,
+    stem_of,
+)
 
 NOT_AN_INPUT = "is not used"
 
@@ -31,7 +32,7 @@ class _Found:
     """One usable volume with what decides its study."""
 
     file: SourceFile
-    sidecar: SourceFile | None
+    sidecars: tuple[SourceFile, ...]
     digest: bytes
     low_mm: NDArray[np.float64]
     high_mm: NDArray[np.float64]
@@ -67,27 +68,30 @@ def nifti_studies(
         Volumes that are not used, and why.
     """
     files = list(files)
-    sidecars = {
-        (file.location.parent, stem_of(file.name)): file
-        for file in files
-        if not is_nifti(file.name)
-    }
+    sidecars = index_sidecars(file for file in files if not is_nifti(file.name))
     found: list[_Found] = []
     problems: list[tuple[SourceFile, str]] = []
-    volumes = [file for file in files if is_nifti(file.name)]
+    volumes = []
+    for file in files:
+        if is_nifti(file.name) and (kind := other_bids_data(file)):
+            sentence = f"{file.name} {NOT_AN_INPUT}: BIDS data of another kind ({kind})"
+            problems.append((file, sentence))
+        elif is_nifti(file.name):
+            volumes.append(file)
     for file, content in read_files(volumes):
-        sidecar = sidecars.get((file.location.parent, stem_of(file.name)))
         try:
-            found.append(_found(file, content, sidecar, settings))
+            found.append(_found(file, content, sidecars.of(file), settings))
         except IngestError as error:
             problems.append((file, f"{file.name} {error}"))
-    return [_study(group) for group in _groups(found)], problems
+    datasets = {place[0] for one in found if (place := bids_subject(one.file))}
+    one_dataset = len(datasets) == 1
+    return [_study(g, one_dataset=one_dataset) for g in _groups(found)], problems
 
 
 def _found(
     file: SourceFile,
     content: bytes | str,
-    sidecar: SourceFile | None,
+    sidecars: Sequence[SourceFile],
     settings: IngestSettings,
 ) -> _Found:
     """Read one volume far enough to place it.
@@ -106,13 +110,11 @@ def _found(
     ends = [(-0.5, size - 0.5) for size in image.shape[:3]]
     corners = np.array(np.meshgrid(*ends)).reshape(3, -1).T
     points = corners @ image.affine[:3, :3].T + image.affine[:3, 3]
-    patient = ""
-    if sidecar is not None:
-        _, text = next(read_files([sidecar]))
-        patient = str(read_sidecar(text).get("PatientID", ""))
+    texts = dict(read_files(sidecars))
+    patient = str(merged([texts[one] for one in sidecars]).get("PatientID") or "")
     return _Found(
         file,
-        sidecar,
+        tuple(sidecars),
         sha256(content).digest(),
         points.min(axis=0),
         points.max(axis=0),
@@ -141,16 +143,20 @@ def _overlap(first: _Found, second: _Found) -> bool:
     return bool(np.all(high > low))
 
 
-def _study(group: list[_Found]) -> StudyFiles:
-    """Describe one study."""
+def _study(group: list[_Found], *, one_dataset: bool) -> StudyFiles:
+    """Describe one study; a label of BIDS names a patient within one dataset only."""
     digest = sha256(b"".join(sorted(one.digest for one in group))).digest()
     files = [one.file for one in group]
-    files += [one.sidecar for one in group if one.sidecar is not None]
+    files += list(dict.fromkeys(side for one in group for side in one.sidecars))
+    patient_id = next((one.patient_id for one in group if one.patient_id), "")
+    place = bids_subject(group[0].file)
+    if place and one_dataset:
+        patient_id = patient_id or place[1]
     return StudyFiles(
         study_uid=f"2.25.{int.from_bytes(digest[:16], 'big')}",
         source="",
         kind=FileKind.NIFTI,
         files=tuple(files),
         series=tuple(SeriesSummary(one.file.name, "", "", 1) for one in group),
-        patient_id=next((one.patient_id for one in group if one.patient_id), ""),
+        patient_id=patient_id,
     )

@@ -208,8 +208,8 @@ def _unread(
 
 def _folder(study: StudyFiles) -> PurePosixPath:
     """Return the deepest folder that holds all files of a study."""
-    places = [file.location.parent for file in study.files]
-    return PurePosixPath(os.path.commonpath(places))
+    files = [file for file in study.files if not _is_sidecar(study, file.name)]
+    return PurePosixPath(os.path.commonpath([file.location.parent for file in files]))
 
 
 def _relative(place: PurePosixPath, base: PurePosixPath) -> str:

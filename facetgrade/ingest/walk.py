@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 _HIDDEN = ("__MACOSX", "Thumbs.db", "desktop.ini", "facetgrade.log")
 _BIDS_ROOT = "dataset_description.json"
 _BIDS_SKIPPED = ("derivatives", "sourcedata", "code")
+_RESULTS = ("studies", "bids")
 _TRUTH = "truth.json"
 _LEDGER = "ledger.sqlite"
 _TABLES = (
@@ -116,7 +117,7 @@ def skipped_reason(folder: str, names: Iterable[str], parents: Iterable[str]) ->
     """
     if folder == "truth" and _TRUTH in set(names):
         return "truth of a simulated study"
-    if folder == "studies" and holds_results(parents):
+    if folder in _RESULTS and holds_results(parents):
         return "results of facetgrade"
     if folder in _BIDS_SKIPPED and _BIDS_ROOT in set(parents):
         return "not raw images of the BIDS tree"
