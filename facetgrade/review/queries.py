@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
@@ -37,12 +38,12 @@ def charter_in(connection: Connection) -> Charter:
     content = connection.execute(select(CHARTER.c.content)).scalar()
     if content is None:
         raise ReviewError("the database holds no review; start one with review serve")
-    return Charter.model_validate_json(content)
+    return _parsed_charter(content)
 
 
 def cases_in(connection: Connection) -> tuple[Case, ...]:
     """Return all cases in the order they were planned."""
-    return tuple(case_of(row) for row in rows_in(connection, CASE))
+    return tuple(_case(row) for row in rows_in(connection, CASE))
 
 
 def case_in(connection: Connection, case_id: str) -> Case:
@@ -54,7 +55,7 @@ def case_in(connection: Connection, case_id: str) -> Case:
         If there is none of this name.
     """
     for row in rows_in(connection, CASE, id=case_id):
-        return case_of(row)
+        return _case(row)
     raise NotFoundError("there is no such case")
 
 
@@ -144,6 +145,20 @@ def items_in(connection: Connection, reader: str) -> tuple[WorkItem, ...]:
     return tuple(
         sorted((one for one in items if one.joints), key=lambda one: one.position)
     )
+
+
+@lru_cache(maxsize=4)
+def _parsed_charter(content: str) -> Charter:
+    return Charter.model_validate_json(content)
+
+
+def _case(row: Row) -> Case:
+    return _parsed_case(row["id"], row["patient"], row["content"])
+
+
+@lru_cache(maxsize=4096)
+def _parsed_case(case_id: str, patient: str, content: str) -> Case:
+    return case_of({"id": case_id, "patient": patient, "content": content})
 
 
 def _complete(
