@@ -1,0 +1,126 @@
+"""The way of a study: archive, pull, grade, push, archive, read-sr."""
+
+import csv
+import io
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_cli import command, home  # noqa: F401
+
+SAMPLE = Path(__file__).parents[2] / "data_samples" / "sim-0001_baseline" / "dicom"
+
+
+@pytest.fixture
+def key(tmp_path):
+    path = tmp_path / "secret.key"
+    path.write_bytes(b"0123456789abcdef")
+    return path
+
+
+@pytest.mark.slow
+def test_a_study_is_pulled_graded_pushed_and_read_back(
+    command,  # noqa: F811
+    orthanc,
+    nodes,
+    key,
+    tmp_path,
+):
+    orthanc.put(SAMPLE)
+    common = ("--nodes", nodes, "--key", key)
+    for protocol in ("web", "get"):
+        out = tmp_path / protocol
+        code, text, _ = command(
+            "pull", protocol, "-o", out, "--description", "*", *common
+        )
+        assert (code, "1 studies complete, 88 images" in text) == (0, True), text
+    contents = [
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.dcm")}
+        for folder in (tmp_path / "web", tmp_path / "get")
+    ]
+    assert set(contents[0]) == set(contents[1])
+
+    graded = tmp_path / "graded"
+    code, text, _ = command(
+        "grade", tmp_path / "web", "-o", graded, "--dicom", "--key", key
+    )
+    assert code == 0, text
+    for protocol in ("web", "get"):
+        code, text, _ = command("push", graded, "--to", protocol, "--nodes", nodes)
+        assert (code, "5 objects sent" in text) == (0, True), text
+    modalities = orthanc.modalities()
+    assert (modalities.count("SEG"), modalities.count("SR")) == (1, 1)
+
+    back = tmp_path / "back"
+    results = ("--modality", "SR", "--modality", "SEG", "--from", "1990-01-01")
+    code, text, _ = command("pull", "get", "-o", back, *results, *common)
+    assert code == 0, text
+    code, text, _ = command("read-sr", back)
+    with (graded / "joints.csv").open(newline="") as file:
+        before = {(r["level"], r["side"]): r["grade"] for r in csv.DictReader(file)}
+    after = {
+        (r["level"], r["side"]): r["grade"] for r in csv.DictReader(io.StringIO(text))
+    }
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "this would fetch a whole archive"),
+        (["--from", "3.4.2020"], "3.4.2020 is not a day such as 2021-05-04"),
+        (["--patients", "none.txt"], "none.txt: cannot be read"),
+        (["--nodes", "none.toml"], "none.toml: there is no such file"),
+    ],
+)
+def test_a_bad_option_is_refused_in_one_line(
+    arguments,
+    message,
+    command,  # noqa: F811
+    nodes,
+    tmp_path,
+):
+    base = ("pull", "web", "-o", tmp_path / "out", "--nodes", nodes)
+    code, _, text = command(*base, *arguments)
+    assert code == 2
+    (line,) = text.splitlines()
+    assert message in line
+
+
+def test_an_unreachable_archive_is_one_line_and_code_2(
+    command,  # noqa: F811
+    nodes,
+    orthanc,
+    tmp_path,
+    key,
+):
+    nodes.write_text(nodes.read_text().replace(str(orthanc.http), "9"))
+    base = ("pull", "web", "-o", tmp_path / "out", "--nodes", nodes, "--key", key)
+    code, _, text = command(*base, "--from", "2020-01-01")
+    assert code == 2
+    assert "error: web cannot be reached" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.slow
+def test_the_service_ends_with_sigterm(home, nodes, tmp_path):  # noqa: F811
+    settings = ("--nodes", nodes, "--config", home / "tiny.toml", "--device", "cpu")
+    program = [sys.executable, "-m", "facetgrade", "listen", "-o", tmp_path / "out"]
+    environment = {**os.environ, "HOME": str(home), "COLUMNS": "200"}
+    with subprocess.Popen(
+        [*program, *settings],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as service:
+        first = service.stdout.readline()
+        assert "listening as FACETGRADE on 127.0.0.1:" in first
+        service.send_signal(signal.SIGTERM)
+        rest, errors = service.communicate(timeout=300)
+    assert (service.returncode, errors) == (0, "")
+    assert "stopped" in rest
