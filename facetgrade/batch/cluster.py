@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from facetgrade.batch.job import BatchJob
 from facetgrade.batch.ledger import fingerprint
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 INSTALL = 'install it with: pip install "facetgrade[cluster]"'
 
+_FILE = "file://"
 _AHEAD = 2
 _LOOK_S = 5.0
 _SHARED_DISK_S = 60.0
@@ -171,8 +172,17 @@ class DaskGrader:
         return worded(task, Cause.FILE_FOR_NOW, message, stage="report")
 
 
-def connect_scheduler(address: str) -> AbstractContextManager[Client]:
+def connect_scheduler(
+    address: str, patience_s: float = 20.0
+) -> AbstractContextManager[Client]:
     """Connect to a Dask scheduler that runs.
+
+    Parameters
+    ----------
+    address : str
+        Such as ``tcp://HOST:8786``, or ``file://PATH`` of a scheduler file.
+    patience_s : float
+        Longest wait for an answer.
 
     Raises
     ------
@@ -182,11 +192,9 @@ def connect_scheduler(address: str) -> AbstractContextManager[Client]:
         If nobody answers there.
     """
     try:
-        from distributed import Client
+        client = _client(address, patience_s)
     except ImportError as error:
         raise ConfigError(f"--scheduler needs Dask; {INSTALL}") from error
-    try:
-        client = Client(address, timeout="20s", set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise WorkerError(
             f"no Dask scheduler answers at {address}; is it running and reachable?"
@@ -248,6 +256,15 @@ def _start_here(
 def _unseen(stage: str) -> None:
     """Show no stage: the display is on another machine."""
     log.debug("stage %s", stage)
+
+
+def _client(address: str, patience_s: float) -> Any:
+    from distributed import Client
+
+    options: dict[str, Any] = {"timeout": patience_s, "set_as_default": False}
+    if address.startswith(_FILE):
+        return Client(scheduler_file=address.removeprefix(_FILE), **options)
+    return Client(address, **options)
 
 
 def _close() -> None:

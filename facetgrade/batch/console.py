@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
@@ -9,7 +11,7 @@ from typing import Self
 
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +22,9 @@ from facetgrade.report.context import Row
 STAGES = ("read", "localize", "segment", "grade", "report")
 MOST_STUDIES_IN_TABLE = 12
 MOST_PROBLEMS = 10
+TELL_EVERY_S = 60.0
+
+log = logging.getLogger(__name__)
 
 
 class BatchConsole:
@@ -36,14 +41,14 @@ class BatchConsole:
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn("time left", style="dim"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}", style="dim", markup=False),
             console=console,
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task("searching", total=None)
-        self._count = self._number = 0
+        self._task = self._progress.add_task("searching", total=None, left="")
+        self._count = self._number = self._worked = 0
+        self._since_s = self._told_s = time.monotonic()
 
     def __enter__(self) -> Self:
         """Start the progress bar."""
@@ -70,6 +75,7 @@ class BatchConsole:
     def found(self, count: int) -> None:
         """Tell how many studies there are."""
         self._count = count
+        self._since_s = self._told_s = time.monotonic()
         self._progress.update(self._task, total=count * len(STAGES))
 
     def stage(self, name: str) -> None:
@@ -86,6 +92,7 @@ class BatchConsole:
         """Print the line of a study that was graded or kept."""
         seconds = sum(entry.stage_seconds.values())
         how = "done before" if entry.skipped else f"{seconds:.1f} s"
+        self._worked += not entry.skipped
         self._line(entry.source, f"{study_line(entry.rows)}  ({how})", style="")
 
     def failed(self, failure: Failure) -> None:
@@ -94,12 +101,45 @@ class BatchConsole:
 
     def _line(self, source: str, text: str, *, style: str) -> None:
         self._number += 1
-        self._progress.update(self._task, completed=self._number * len(STAGES))
+        now_s = time.monotonic()
+        left = time_left(
+            now_s - self._since_s, self._worked, self._count - self._number
+        )
+        self._progress.update(
+            self._task, completed=self._number * len(STAGES), left=left
+        )
+        if left and now_s - self._told_s > TELL_EVERY_S:
+            self._told_s = now_s
+            log.info("%d of %d studies, %s", self._number, self._count, left)
+            if not self._console.is_terminal:
+                self._print(Text(f"{self._number} of {self._count} studies, {left}"))
         name = (f"{one_line(source)}: ", "bold")
         self._print(Text.assemble(name, (one_line(text), style)))
 
     def _print(self, line: Text) -> None:
         self._console.print(line, soft_wrap=True)
+
+
+def time_left(elapsed_s: float, worked: int, remaining: int) -> str:
+    """Estimate the rest of a batch from the studies that this run graded.
+
+    Parameters
+    ----------
+    elapsed_s : float
+        Since the first study.
+    worked : int
+        Studies graded in that time; those of an earlier run take none.
+    remaining : int
+        Studies that are left.
+    """
+    if not worked or not remaining:
+        return ""
+    left_s = elapsed_s / worked * remaining
+    if left_s < 90.0:
+        return f"about {left_s:.0f} s left"
+    if left_s < 5400.0:
+        return f"about {left_s / 60.0:.0f} min left"
+    return f"about {left_s / 3600.0:.1f} h left"
 
 
 def study_line(rows: Sequence[Row]) -> str:

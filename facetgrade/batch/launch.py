@@ -62,18 +62,23 @@ def make_cluster(kind: str, settings: ClusterSettings) -> Any:
     )
 
 
+def slurm_options(settings: ClusterSettings) -> dict[str, Any]:
+    """Say what a Slurm job of one worker asks for."""
+    return {
+        "queue": settings.queue or None,
+        "account": settings.account or None,
+        "walltime": settings.walltime,
+        "cores": settings.cores,
+        "processes": 1,
+        "memory": f"{settings.memory_gb:g}GB",
+        "worker_extra_args": ["--nthreads", "1"],
+    }
+
+
 def _slurm(settings: ClusterSettings) -> Any:
     from dask_jobqueue import SLURMCluster
 
-    cluster = SLURMCluster(
-        queue=settings.queue or None,
-        account=settings.account or None,
-        walltime=settings.walltime,
-        cores=settings.cores,
-        processes=1,
-        memory=f"{settings.memory_gb:g}GB",
-        worker_extra_args=["--nthreads", "1"],
-    )
+    cluster = SLURMCluster(**slurm_options(settings))
     cluster.scale(jobs=settings.jobs)
     return cluster
 

@@ -19,7 +19,9 @@ from facetgrade.report import Failure, StudyEntry
 
 FILE_NAME = "ledger.sqlite"
 
-_SHARD_FILES = ".facetgrade-*.sqlite"
+LOCKS = ".facetgrade"
+
+_SHARD_FILES = f"{LOCKS}-*.sqlite"
 _WHOLE = Shard(number=1, count=1)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS made_by (fingerprint TEXT NOT NULL, summary TEXT NOT NULL);
@@ -97,7 +99,7 @@ class Ledger:
 
     def __init__(self, out: Path, shard: Shard = _WHOLE) -> None:
         self._out, self._shard = out, shard
-        name = FILE_NAME if shard.is_whole else f".facetgrade-{shard.label}.sqlite"
+        name = FILE_NAME if shard.is_whole else f"{LOCKS}-{shard.label}.sqlite"
         self._path = out / name
         self._made_now = ""
         try:
@@ -336,6 +338,18 @@ class Ledger:
             f"{self._out} was made with other settings ({', '.join(changed)}); choose "
             "another folder or add --force to grade everything again"
         )
+
+
+def forget_if_unused(out: Path) -> None:
+    """Remove the ledger and locks of a folder in which no run found a study."""
+    paths = [out / FILE_NAME, *out.glob(_SHARD_FILES)]
+    for path in paths:
+        if path.exists():
+            with closing(_read_only(path)) as ledger:
+                if _made_by(ledger) is not None:
+                    return
+    for path in (*paths, *out.glob(f"{LOCKS}*.lock")):
+        path.unlink(missing_ok=True)
 
 
 def _read_only(path: Path) -> sqlite3.Connection:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from facetgrade.batch.ledger import LOCKS
 from facetgrade.batch.shard import Shard
 from facetgrade.errors import OutputError
 
-PREFIX = ".facetgrade"
 _PATIENCE_S = 3.0
 
 
@@ -31,11 +31,11 @@ def lock_folder(out: Path, shard: Shard) -> Iterator[None]:
     """
     with ExitStack() as held:
         if shard.is_whole:
-            held.enter_context(_locked(out / f"{PREFIX}.lock", out, "EXCLUSIVE"))
+            held.enter_context(_locked(out / f"{LOCKS}.lock", out, "EXCLUSIVE"))
         else:
-            held.enter_context(_shared(out / f"{PREFIX}.lock", out))
+            held.enter_context(_shared(out / f"{LOCKS}.lock", out))
             _refuse_other_counts(out, shard)
-            own = out / f"{PREFIX}-{shard.label}.lock"
+            own = out / f"{LOCKS}-{shard.label}.lock"
             held.enter_context(_locked(own, out, "EXCLUSIVE"))
         yield
 
@@ -49,7 +49,7 @@ def lock_tables(out: Path) -> Iterator[None]:
     OutputError
         If another shard does not end, or the folder cannot be written.
     """
-    with _locked(out / f"{PREFIX}-tables.lock", out, "EXCLUSIVE", patience_s=120.0):
+    with _locked(out / f"{LOCKS}-tables.lock", out, "EXCLUSIVE", patience_s=120.0):
         yield
 
 
@@ -75,7 +75,7 @@ def _shared(path: Path, out: Path) -> Iterator[None]:
 
 def _refuse_other_counts(out: Path, shard: Shard) -> None:
     """Refuse a shard while shards of another count run, which overlap with it."""
-    for path in sorted(out.glob(f"{PREFIX}-*-of-*.lock")):
+    for path in sorted(out.glob(f"{LOCKS}-*-of-*.lock")):
         if not path.stem.endswith(f"-of-{shard.count}"):
             with _locked(path, out, "EXCLUSIVE", patience_s=0.0):
                 continue

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from facetgrade.batch.headers import RememberedHeaders
 from facetgrade.batch.job import BatchJob, BatchSummary, Watcher
-from facetgrade.batch.ledger import FailedStudy, Ledger
+from facetgrade.batch.ledger import FailedStudy, Ledger, forget_if_unused
 from facetgrade.batch.line import OneByOne
 from facetgrade.batch.lock import lock_folder
 from facetgrade.batch.masking import Masks, find_masks, hidden_problems
@@ -103,6 +103,7 @@ def run_batch(
     with ExitStack() as held:
         ledger = held.enter_context(Ledger(job.out, job.shard))
         held.enter_context(lock_folder(job.out, job.shard))
+        held.callback(forget_if_unused, job.out)
         headers = RememberedHeaders(ledger, job.privacy.key)
         with stopwatch.stage("search"):
             found, failures = _find(job, watcher, headers.read)

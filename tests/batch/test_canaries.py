@@ -6,7 +6,8 @@ import pytest
 from facetgrade.batch.masking import Masking
 from facetgrade.config_files import read_settings, shipped_path
 from facetgrade.exchange.settings import ExchangeSettings
-from tests.batch.test_runner import config, every_text, make_job, run, studies  # noqa: F401
+from tests.batch.builders import run
+from tests.batch.test_runner import every_text
 from tests.deidentify.test_deidentify import capture, plant
 
 WORDS = {
@@ -24,7 +25,7 @@ def planted(tmp_path):
     return folder
 
 
-def test_no_output_of_grade_holds_a_canary(make_job, planted, caplog):  # noqa: F811
+def test_no_output_of_grade_holds_a_canary(make_job, planted, caplog):
     job = make_job(inputs=(planted,), masking=Masking(sources=True, dates=True))
     with caplog.at_level("DEBUG"):
         summary, events = run(job)
@@ -38,7 +39,7 @@ def test_no_output_of_grade_holds_a_canary(make_job, planted, caplog):  # noqa: 
         assert b"1903" not in text
 
 
-def test_only_seg_and_sr_carry_the_patient(make_job, planted):  # noqa: F811
+def test_only_seg_and_sr_carry_the_patient(make_job, planted):
     settings = read_settings(shipped_path("configs/exchange.toml"), ExchangeSettings)
     job = make_job(inputs=(planted,), dicom=settings.dicom)
     run(job)

@@ -3,7 +3,12 @@ import io
 import pytest
 from rich.console import Console
 
-from facetgrade.batch.console import BatchConsole, print_summary, study_line
+from facetgrade.batch.console import (
+    BatchConsole,
+    print_summary,
+    study_line,
+    time_left,
+)
 from facetgrade.report import Failure, StudyEntry
 from facetgrade.report.tables import COLUMNS
 
@@ -77,3 +82,26 @@ def test_a_large_batch_ends_with_counts(console):
     (line,) = [line for line in printed(console).splitlines() if "L3-L4" in line]
     # 13 studies with one grade 2 and one ungradable joint each
     assert line.split() == ["L3-L4", "0", "0", "13", "0", "0", "13"]
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "worked", "remaining", "text"),
+    [
+        (10.0, 0, 5, ""),
+        (10.0, 5, 0, ""),
+        (10.0, 5, 20, "about 40 s left"),
+        (300.0, 100, 1000, "about 50 min left"),
+        (250.0, 100, 9900, "about 6.9 h left"),
+    ],
+)
+def test_the_estimate_counts_what_this_run_graded(elapsed_s, worked, remaining, text):
+    # 10 s / 5 x 20 = 40 s; 3 s x 1000 = 50 min; 2.5 s x 9900 = 6.875 h
+    assert time_left(elapsed_s, worked, remaining) == text
+
+
+def test_a_log_without_terminal_gets_the_estimate_once_a_minute(console, monkeypatch):
+    monkeypatch.setattr("facetgrade.batch.console.TELL_EVERY_S", -1.0)
+    with BatchConsole(console) as watcher:
+        watcher.found(2)
+        watcher.finished(ENTRY)
+    assert "1 of 2 studies, about 0 s left" in printed(console)
