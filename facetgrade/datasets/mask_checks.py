@@ -49,14 +49,17 @@ def check_mask(annotation: Annotation, row: ManifestRow) -> Iterator[Problem]:
     bones = [kind for kind in annotation.known if kind in BONES]
     if bones and not any(kind in annotation.masks for kind in bones):
         yield FindingKind.EMPTY_MASK, "no bone is outlined, but bones were looked for"
-    for kind, masks in annotation.masks.items():
-        isolated = max(_isolated_share(mask) for mask in masks)
-        if isolated > MOST_ISOLATED:
-            name = kind.name.lower() if isinstance(kind, Structure) else kind.value
-            yield (
-                FindingKind.FRAGMENTARY_MASK,
-                f"{isolated:.0%} of the voxels of {name} have no neighbor of their own",
-            )
+    shares = {
+        kind: max(_isolated_share(mask) for mask in masks)
+        for kind, masks in annotation.masks.items()
+    }
+    kind, isolated = max(shares.items(), key=lambda item: item[1])
+    if isolated > MOST_ISOLATED:
+        name = kind.name.lower() if isinstance(kind, Structure) else kind.value
+        yield (
+            FindingKind.FRAGMENTARY_MASK,
+            f"{isolated:.0%} of the voxels of {name} have no neighbor of their own",
+        )
     yield from _swapped(annotation, row.joint)
 
 
