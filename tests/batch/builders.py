@@ -65,12 +65,12 @@ def rows(job):
         return list(csv.DictReader(file))
 
 
-def job_of(inputs, out, **changes):
+def job_of(folder, out, **changes):
     """Describe a batch over one folder, by the shipped settings."""
     config = changes.pop("config", None) or read_config()
     version = changes.pop("version", "0.1")
     values = {
-        "inputs": (inputs,),
+        "inputs": (folder,),
         "out": out,
         "config": config,
         "context": ReportContext(
