@@ -233,6 +233,12 @@ def _fingerprint(rows: Sequence[ManifestRow], *, views: int, seed: int) -> str:
     return digest.hexdigest()[:16]
 
 
+def _number(row: ManifestRow) -> int:
+    """Return a number for a joint of a study, wherever it stands in the manifest."""
+    name = f"{row.study}\0{row.joint}".encode()
+    return int.from_bytes(hashlib.sha256(name).digest()[:4], "big")
+
+
 def _cut_study(
     cutter: StudyReader,
     rows: Sequence[ManifestRow],
@@ -252,7 +258,7 @@ def _cut_study(
         annotations = [read_annotation(row) for row in readers]
         frame = frame_of(readers[0], annotations[0], found)
         for view in range(views):
-            rng = np.random.default_rng([seed, readers[0].number, view])
+            rng = np.random.default_rng([seed, _number(readers[0]), view])
             moved = disturbed_frame(frame, rng) if view else frame
             name = f"joint{number}-view{view}.npz"
             cut = cut_view(study, moved, readers, annotations)

@@ -21,7 +21,7 @@ from facetgrade.train.cases import (
 )
 from facetgrade.train.localizer_cases import LocalizerDataset, make_case, write_case
 from facetgrade.train.losses import class_loss, heatmap_loss
-from facetgrade.train.processes import device_of, to_device
+from facetgrade.train.processes import device_of, prepare_alone, to_device
 from facetgrade.train.settings import CaseSettings, TrainSettings
 
 BODY_SPACING_MM, COLUMN_SPACING_MM = 2.0, 1.0
@@ -33,11 +33,13 @@ class LocalizerTask:
     """Network, pictures, loss and validation of the localizer."""
 
     def __init__(self, settings: TrainSettings, folder: Path) -> None:
-        cases = prepare_cases(
-            settings.cases,
-            folder / "cases",
-            make_localizer_case,
-            processes=settings.run.threads,
+        cases = prepare_alone(
+            lambda: prepare_cases(
+                settings.cases,
+                folder / "cases",
+                make_localizer_case,
+                processes=settings.run.threads,
+            )
         )
         scanner = read_scanner_settings(settings.cases)
         torch.manual_seed(settings.run.seed)

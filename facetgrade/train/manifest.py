@@ -145,7 +145,11 @@ def read_manifest(path: Path) -> Manifest:
         raise ManifestError(path, 0, f"cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise ManifestError(path, 0, "is not UTF-8 text") from error
-    table = _json_rows(path, text) if path.suffix == ".json" else _csv_rows(path, text)
+    try:
+        is_json = path.suffix == ".json"
+        table = _json_rows(path, text) if is_json else _csv_rows(path, text)
+    except csv.Error as error:
+        raise ManifestError(path, 0, f"is not a CSV table ({error})") from error
     rows = tuple(_row(path, k, values) for k, values in enumerate(table, start=1))
     if not rows:
         raise ManifestError(path, 0, "has no rows")
@@ -168,7 +172,7 @@ def _json_rows(path: Path, text: str) -> list[dict[str, str]]:
     """Read the rows of a JSON file."""
     try:
         rows = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError(path, 0, f"is not valid JSON ({error})") from error
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ManifestError(path, 0, "must be a list of objects, one per row")

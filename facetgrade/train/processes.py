@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
 
 from facetgrade.inference.device import choose_device
+
+LONGEST_PREPARATION = timedelta(days=2)  # others wait while the first simulates cases
+Prepared = TypeVar("Prepared")
 
 
 @contextmanager
@@ -35,7 +39,8 @@ def process_group(device: str) -> Iterator[torch.device]:
     if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
-    distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    backend = "nccl" if chosen.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, timeout=LONGEST_PREPARATION)
     try:
         yield chosen
     finally:
@@ -66,6 +71,16 @@ def wait_for_all() -> None:
     """Wait until every process is here."""
     if world_size() > 1:
         distributed.barrier()
+
+
+def prepare_alone(prepare: Callable[[], Prepared]) -> Prepared:
+    """Let the first process make files that the others then find."""
+    if rank() > 0:
+        wait_for_all()
+        return prepare()
+    made = prepare()
+    wait_for_all()
+    return made
 
 
 def agree(value: float) -> float:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -35,7 +34,7 @@ from facetgrade.train.mixed_cases import (
     draw_annotated,
     only_reader,
 )
-from facetgrade.train.processes import device_of, rank, to_device, wait_for_all
+from facetgrade.train.processes import device_of, prepare_alone, to_device
 from facetgrade.train.segmenter_cases import SegmenterDataset, acquire_view, write_view
 from facetgrade.train.settings import CaseSettings, DataSettings, TrainSettings
 from facetgrade.train.splits import lock_splits
@@ -45,8 +44,6 @@ BODY_SPACING_MM, COLUMN_SPACING_MM = 2.0, 0.6
 VALIDATION_ITEMS = 48
 ENOUGH_VOXELS = 2000
 STRUCTURES = len(Structure)
-
-Prepared = TypeVar("Prepared")
 
 
 class SegmenterTask:
@@ -224,16 +221,6 @@ def cache_share_mb(settings: TrainSettings) -> float:
     """Return the memory of each worker's cache."""
     budget_mb = settings.data.cache_mb if settings.data else 0.0
     return budget_mb / max(1, settings.run.workers)
-
-
-def prepare_alone(prepare: Callable[[], Prepared]) -> Prepared:
-    """Let the first process make files that the others then find."""
-    if rank() > 0:
-        wait_for_all()
-        return prepare()
-    made = prepare()
-    wait_for_all()
-    return made
 
 
 def _threshold(logits: Tensor, count: float) -> Tensor:
