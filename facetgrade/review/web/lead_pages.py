@@ -33,7 +33,7 @@ STATISTICS = (
     ("within_one", "Within one"),
     ("kappa_linear", "Kappa, linear"),
     ("kappa_quadratic", "Kappa, quadratic"),
-    ("gwet_ac2", "Gwet AC2"),
+    ("ac2_ordinal", "Gwet AC2"),
 )
 _KINDS = {
     "reader-reader": "Readers with each other",
@@ -64,7 +64,7 @@ def show_study(request: Request, desk: CurrentDesk, session: Lead) -> Response:
                 (f"{one['first']} and {one['second']}", one["pooled"]["agreement"])
                 for one in sections
             ],
-            "gwet_ac2",
+            "ac2_ordinal",
         ),
         statistics=STATISTICS,
         coverage=round(100 * desk.charter.statistics.coverage),

@@ -21,7 +21,7 @@ from facetgrade.study import Plane, Stack, Study
 from facetgrade.study import Sequence as Contrast
 
 SPACING_MM = 0.6
-SHAPE = (84, 108, 108)
+SHAPE = (76, 100, 100)
 
 _ORDER = 3
 _MARGIN_VOXELS = 6

@@ -68,7 +68,6 @@ async function open(place) {
   state.spare.element.classList.remove("front");
   state.view.choosePreset(0);
   state.view.showCrosshair(state.crosshair);
-  state.view.redraw();
   fillPanel(joint);
   window.history.replaceState(null, "", joint.page);
   await new Promise((shown) => requestAnimationFrame(() => setTimeout(shown)));

@@ -147,6 +147,7 @@ export class JointView {
     this.panZoom = [0, 0, 0, 1];
     this.preset = 0;
     this.overlays = true;
+    this.hasCrosshair = true;
     this.labels = {};
     this.strokes = [];
     this.shown = Array(4).fill("");
@@ -259,11 +260,9 @@ export class JointView {
   }
 
   showCrosshair(isOn) {
+    if (this.hasCrosshair === isOn) return;
+    this.hasCrosshair = isOn;
     for (const one of this.viewports) one.nv.setCrosshairWidth(isOn ? CROSSHAIR_WIDTH : 0);
-  }
-
-  redraw() {
-    for (const one of this.viewports) if (one.volume) one.nv.drawScene();
   }
 
   /** Where the crosshair is, in mm from the center of the joint. */
