@@ -97,7 +97,7 @@ def pull(
     megabytes = summary.bytes / 1e6
     _print(
         console,
-        f"{summary.complete} studies complete, {summary.fetched} images fetched "
+        f"{_studies(summary.complete)} complete, {summary.fetched} images fetched "
         f"({megabytes:.1f} MB), {len(summary.failures)} failed",
     )
     raise typer.Exit(summary.exit_code)
@@ -126,7 +126,7 @@ def push(
     )
     _print(
         console,
-        f"{summary.complete} studies are in {node}, {summary.fetched} objects sent, "
+        f"{_studies(summary.complete)} safe in {node}, {summary.fetched} objects sent, "
         f"{len(summary.failures)} failed",
     )
     raise typer.Exit(summary.exit_code)
@@ -183,6 +183,7 @@ def listen(
             anchors=Anchors(),
             privacy=privacy,
             dicom=labels.dicom,
+            retry_quarantined=True,
         ),
         grade=grader.grade,
         destination=destination,
@@ -239,6 +240,10 @@ def _query(
             "--accessions or --patients"
         )
     return query
+
+
+def _studies(count: int) -> str:
+    return "1 study" if count == 1 else f"{count} studies"
 
 
 def _dicom_day(text: str) -> str:

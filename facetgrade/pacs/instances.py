@@ -18,11 +18,16 @@ _TAGS = {
     "study_uid": Tag("StudyInstanceUID"),
     "series_uid": Tag("SeriesInstanceUID"),
 }
-_PATIENT_ID = Tag("PatientID")
+_PATIENT_ID, _PIXELS = Tag("PatientID"), Tag("PixelData")
 # Storage classes that hold no image: presentation states, reports, segmentations and
 # registrations, encapsulated documents, waveforms (PS3.4 B.5).
 _NOT_IMAGES = tuple(
     f"1.2.840.10008.5.1.4.1.1.{branch}" for branch in ("11.", "88.", "66", "104.", "9.")
+)
+# MR, Enhanced MR, its color and legacy forms, Secondary Capture, Segmentation.
+_HAVE_PIXELS = tuple(
+    f"1.2.840.10008.5.1.4.1.1.{branch}"
+    for branch in ("4", "4.1", "4.3", "4.4", "7", "66.4")
 )
 
 
@@ -64,7 +69,7 @@ def identify(content: bytes) -> Received:
     stream = BytesIO(content)
     try:
         header = pydicom.dcmread(
-            stream, specific_tags=[*_TAGS.values(), _PATIENT_ID], defer_size=None
+            stream, specific_tags=[*_TAGS.values(), _PATIENT_ID, _PIXELS]
         )
     except Exception as error:
         # a damaged file makes pydicom fail in many ways
@@ -75,6 +80,8 @@ def identify(content: bytes) -> Received:
     if stream.tell() > len(content):
         raise TransferError("an instance is cut off")
     found = {name: _ascii(header, tag) for name, tag in _TAGS.items()}
+    if found["class_uid"] in _HAVE_PIXELS and not _raw(header, _PIXELS):
+        raise TransferError("an instance is cut off before its pixels")
     missing = [name for name, value in found.items() if not value]
     if missing:
         what = missing[0].replace("_", " ")

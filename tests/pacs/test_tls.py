@@ -117,7 +117,7 @@ def test_strangers_get_nothing(trust, certificates, image):
 def test_certificates_that_are_not_there_are_named(certificates):
     settings = node_file(certificates, free_port(), own="lost")
     with pytest.raises(ConfigError, match=r"cannot be used .*lost\.pem"):
-        open_archive("secure", settings).find_studies(StudyQuery(dates="2020-"))
+        open_archive("secure", settings).find_studies(StudyQuery(dates="20200101-"))
 
 
 @contextmanager
@@ -159,7 +159,7 @@ def test_searches_travel_encrypted_with_the_login(certificates):
     port = free_port()
     archive = open_archive("secure", node_file(certificates, port, web=True))
     with web_server(certificates, port) as logins:
-        assert archive.find_studies(StudyQuery(dates="2020-")) == []
+        assert archive.find_studies(StudyQuery(dates="20200101-")) == []
     # "me:s3cret" in Base64.
     assert logins == ["Basic bWU6czNjcmV0"]
 
@@ -172,5 +172,5 @@ def test_a_server_of_an_unknown_authority_is_not_asked(certificates):
         web_server(certificates, port) as logins,
         pytest.raises(TransferError, match="shows no certificate that is trusted"),
     ):
-        archive.find_studies(StudyQuery(dates="2020-"))
+        archive.find_studies(StudyQuery(dates="20200101-"))
     assert logins == []
