@@ -190,6 +190,7 @@ class Trail:
         """Commit everything that waits, and export the head once."""
         with self._queue_lock:
             jobs, self._queue = self._queue, []
+        is_kept = False
         try:
             with self._begin() as connection:
                 before = last_link(connection)
@@ -198,14 +199,13 @@ class Trail:
                     head = self._run(job, connection, head)
             if head != before:
                 write_head(self._head_file, head, at=self.now())
-        except (SQLAlchemyError, OSError) as error:
-            _log.exception("a change of the review is lost")
-            failed = ReviewError("the review cannot be written now; try again")
-            failed.__cause__ = error
-            for job in jobs:
-                job.error = job.error or failed
+            is_kept = True
+        except (SQLAlchemyError, OSError, ReviewError):
+            _log.exception("a change of the review is not certain")
         finally:
             for job in jobs:
+                if not is_kept:
+                    job.error = job.error or _not_written()
                 job.is_done = True
 
     def _run(self, job: _Job, connection: Connection, before: Head) -> Head:
@@ -219,6 +219,10 @@ class Trail:
                 row = audit_row(writing, before, job.action, job.origin)
                 mac = entry_mac(self._key, row)
                 connection.execute(insert(AUDIT).values(**row, mac=mac))
+        except SQLAlchemyError:
+            _log.exception("a change of the review failed")
+            job.error = _not_written()
+            return before
         except Exception as error:
             job.error = error
             return before
@@ -266,3 +270,8 @@ def last_link(connection: Connection) -> Head:
         select(AUDIT.c.number, AUDIT.c.mac).order_by(AUDIT.c.number.desc()).limit(1)
     ).first()
     return Head(count=row.number, mac=row.mac) if row else Head(count=0, mac=START)
+
+
+def _not_written() -> ReviewError:
+    """Say that the same change with the same key should come again."""
+    return ReviewError("the review cannot be written now; try again")

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from facetgrade.errors import ConfigError
 from facetgrade.review.accounts import Accounts
 from facetgrade.review.chain import Head, read_head, read_or_make_key
-from facetgrade.review.errors import TamperedError
+from facetgrade.review.errors import ReviewError, TamperedError
 from facetgrade.review.people import Account, Role
 from facetgrade.review.tables import CHAINED
 from facetgrade.review.verify import check_rows, verify_database
@@ -205,3 +205,18 @@ def test_an_entry_says_who_when_from_where_and_with_which_versions(filled):
     assert entry.origin.software == "1.2.3"
     assert entry.origin.models == {"segmenter": "ab"}
     assert entry.at.endswith("+00:00")
+
+
+def test_a_change_whose_head_cannot_be_written_is_not_confirmed(
+    filled, review, database_folder
+):
+    count = len(filled.audit())
+    (database_folder / "head.json").unlink()
+    (database_folder / "head.json").mkdir()
+
+    with pytest.raises(ReviewError, match="cannot be written now; try again"):
+        filled.note("opened", review.SYSTEM, page="x")
+
+    (database_folder / "head.json").rmdir()
+    filled.note("opened", review.SYSTEM, page="x")
+    assert read_head(database_folder / "head.json").count == count + 2
