@@ -152,9 +152,9 @@ def visitors():
             client = TestClient(app, follow_redirects=False)
             client.link = links.get(name)
             if name is not None:
-                answer = client.get(f"/enter?token={client.link.secret}")
-                assert answer.status_code == 200
-                client.headers["X-CSRF-Token"] = csrf_of(answer.text)
+                client.welcome = client.get(f"/enter?token={client.link.secret}")
+                assert client.welcome.status_code == 200
+                client.headers["X-CSRF-Token"] = csrf_of(client.welcome.text)
             return client
 
         return visit

@@ -38,25 +38,10 @@ def test_a_wrong_link_is_refused(visit):
 
 
 def test_the_cookie_is_closed_to_scripts_and_to_other_sites(visit):
-    client = visit()
-    answer = client.get("/enter", params={"token": visit("ann").link.secret})
-    assert answer.status_code == 403  # used by the visit above
-    cookie = visit_header(visit)
+    cookie = visit("ann").welcome.headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
     assert "Max-Age=28800" in cookie  # 8 hours of the charter
-
-
-def visit_header(visit):
-    client = visit("bob")
-    secret = visit("bob").link  # the link that followed is open again
-    assert secret is not client.link
-    from fastapi.testclient import TestClient
-
-    fresh = TestClient(client.app, follow_redirects=False)
-    links = client.app.state.links
-    open_secret = next(one.secret for one in links._open if one.person.name == "bob")
-    return fresh.get(f"/enter?token={open_secret}").headers["set-cookie"]
 
 
 def test_a_made_up_session_is_none(visit):
@@ -68,8 +53,8 @@ def test_a_made_up_session_is_none(visit):
 def test_a_read_needs_the_secret_of_the_page(desk, visit, read_body):
     client = visit("ann")
     url = f"{first_joint(desk)}/read"
-    for header in ("", FAKE, "ä"):
-        client.headers["X-CSRF-Token"] = header.encode("latin-1")
+    for header in ("", FAKE):
+        client.headers["X-CSRF-Token"] = header
         assert client.post(url, json=read_body()).status_code == 403
     assert desk.store.reads() == ()
 
