@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from facetgrade.commands.checking import doctor
 from facetgrade.commands.comparing import compare
 from facetgrade.commands.deidentifying import deidentify
 from facetgrade.commands.evaluating import calibrate, evaluate
@@ -44,6 +45,7 @@ app.command()(export)
 app.add_typer(review_app, name="review", help="Blinded reads with audit trail.")
 app.command()(evaluate)
 app.command()(calibrate)
+app.command()(doctor)
 app.command()(train)
 app.command("check-dataset")(check_dataset)
 app.command("export-annotation")(export_annotation)

@@ -45,6 +45,7 @@ class InferenceSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     precision: Literal["auto", "float32", "bfloat16"]
+    compile_on_gpu: bool
 
 
 class PipelineConfig(BaseModel):

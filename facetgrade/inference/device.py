@@ -51,6 +51,18 @@ def describe_device(device: torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} threads)"
 
 
+def explain_device(name: str) -> str:
+    """Say in a few words why `choose_device` chooses what it does."""
+    if name != "auto":
+        return "as asked for"
+    if torch.cuda.is_available():
+        return "CUDA comes first"
+    built = "" if torch.version.cuda else " (this torch is built without CUDA)"
+    if torch.backends.mps.is_available():
+        return f"no CUDA device is visible{built}"
+    return f"neither a CUDA device{built} nor an Apple GPU is visible"
+
+
 def _fastest() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda:0")

@@ -43,6 +43,12 @@ class Models:
         """Where the networks are."""
         return self.localizer.device
 
+    @property
+    def is_reduced(self) -> bool:
+        """Whether results may differ from those of float32 on the CPU."""
+        exact = self.localizer.precision is torch.float32
+        return not exact or self.device.type != "cpu"
+
     def on_cpu(self) -> Models:
         """Return copies of the networks on the CPU."""
         return Models(
@@ -74,14 +80,9 @@ def load_models(config: PipelineConfig, device: torch.device) -> Models:
     ConfigError
         If a manifest is missing or malformed.
     """
-    precision = choose_precision(config.inference.precision, device)
     return Models(
-        localizer=make_predictor(
-            load_weights(config.localize.weights, device), precision
-        ),
-        segmenter=make_predictor(
-            load_weights(config.segment.weights, device), precision
-        ),
+        localizer=_load(config.localize.weights, config, device),
+        segmenter=_load(config.segment.weights, config, device),
         hashes=model_hashes(config),
     )
 
@@ -102,3 +103,12 @@ def run_with_cpu_fallback(run: Callable[[Models], Result], models: Models) -> Re
         log.warning("%s is out of memory; this study runs on the CPU", models.device)
         torch.cuda.empty_cache()
     return run(models.on_cpu())
+
+
+def _load(name: str, config: PipelineConfig, device: torch.device) -> Predictor:
+    """Load one network in the precision of its device, compiled if asked for."""
+    precision = choose_precision(config.inference.precision, device)
+    predictor = make_predictor(load_weights(name, device), precision)
+    if config.inference.compile_on_gpu and device.type == "cuda":
+        predictor.network.compile(dynamic=True)
+    return predictor

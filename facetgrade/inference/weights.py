@@ -8,7 +8,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 
 from facetgrade import networks
@@ -41,7 +41,7 @@ class ModelEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     file: str
-    sha256: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
     license: str
     input: str
     architecture: str
@@ -83,7 +83,7 @@ def find_model(name: str) -> tuple[ModelEntry, Path]:
         known = ", ".join(sorted(entries)) or "none"
         raise ModelError(f"{manifest} has no model {key!r}; it has {known}")
     entry = check_settings(entries[key], ModelEntry, manifest)
-    if Path(entry.file).name != entry.file:
+    if Path(entry.file).name != entry.file or "\0" in entry.file:
         raise ModelError(f"{manifest}: file {entry.file!r} must lie beside it")
     return entry, folder / entry.file
 

@@ -53,3 +53,53 @@ def test_auto_takes_bfloat16_where_the_processor_multiplies_it(
 def test_a_named_precision_is_taken_as_it_is():
     assert choose_precision("float32", CPU) is torch.float32
     assert choose_precision("bfloat16", CPU) is torch.bfloat16
+
+
+class Counting(torch.nn.Module):
+    """Doubles its input, runs out of memory above a batch size."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(2.0))
+        self.most, self.batches = most, []
+
+    def forward(self, values):
+        self.batches.append(len(values))
+        if len(values) > self.most:
+            raise torch.OutOfMemoryError("full")
+        return values * self.weight
+
+
+def column(count):
+    return np.arange(count, dtype=np.float32)[:, None]
+
+
+def test_a_batch_too_large_for_the_memory_is_halved(caplog, monkeypatch):
+    monkeypatch.setattr("facetgrade.inference.predictor.CPU_BATCH", 100)
+    network = Counting(2)
+
+    answer = Predictor(network)(column(7))
+
+    np.testing.assert_array_equal(answer, 2 * column(7))
+    # 7 fails, then 4 (fails, 2 + 2) and 3 (fails, 2 + 1)
+    assert network.batches == [7, 4, 2, 2, 3, 2, 1]
+    assert "no memory for 7 joints at once" in caplog.text
+
+
+def test_a_single_item_too_large_for_the_memory_is_an_error():
+    with pytest.raises(torch.OutOfMemoryError):
+        Predictor(Counting(0))(column(1))
+
+
+def test_the_cpu_takes_four_items_at_a_time():
+    network = Counting(4)
+    np.testing.assert_array_equal(Predictor(network)(column(6)), 2 * column(6))
+    assert network.batches == [4, 2]
+
+
+def test_the_copy_of_a_compiled_network_is_a_plain_one():
+    network = torch.nn.Linear(1, 1)
+    network.compile(backend="eager")
+    copy = Predictor(network).on_cpu(torch.float32)
+    assert copy.network._compiled_call_impl is None
+    assert copy(column(2)).shape == (2, 1)
