@@ -82,7 +82,7 @@ class DimseArchive:
             for answer in self._find("STUDY", keys, _STUDY_KEYS):
                 study = _study(answer)
                 found[study.study_uid] = study
-        return list(found.values())
+        return [study for uid, study in found.items() if uid]
 
     def list_series(self, study_uid: str) -> list[RemoteSeries]:
         """List the series of a study."""

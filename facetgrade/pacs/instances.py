@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
+from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -91,6 +92,15 @@ def identify(content: bytes) -> Received:
         patient_id=_raw(header, _PATIENT_ID).decode("utf-8", "replace").strip(" \0"),
         sha256=sha256(content).hexdigest(),
     )
+
+
+def says_the_same(path: Path, content: bytes) -> bool:
+    """Tell whether a file holds the same data set, maybe in another plain encoding."""
+    try:
+        return bool(pydicom.dcmread(path) == pydicom.dcmread(BytesIO(content)))
+    except Exception:
+        # what cannot be compared counts as new
+        return False
 
 
 def _raw(header: Dataset, tag: int) -> bytes:

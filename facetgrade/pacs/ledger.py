@@ -226,8 +226,13 @@ class TransferLedger:
         return {uid: Kept(self._out / path, digest) for uid, path, digest in rows}
 
     def _rows(self, query: str, *values: str) -> list[tuple[str, ...]]:
-        with self._lock:
-            return self._database.execute(query, values).fetchall()
+        try:
+            with self._lock:
+                return self._database.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise OutputError(
+                f"{self._out / FILE_NAME}: cannot be read ({error})"
+            ) from error
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

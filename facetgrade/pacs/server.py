@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 from pydicom.uid import (
     JPEG2000,
@@ -48,7 +47,6 @@ def serve(
     local: LocalSettings,
     timeouts: TimeoutSettings,
     take: Callable[[Event], int],
-    *more_handlers: Any,
 ) -> Iterator[None]:
     """Receive instances in the background, from several machines at the same time.
 
@@ -60,8 +58,6 @@ def serve(
         When a sender counts as gone.
     take : callable
         Answers each C-STORE.
-    *more_handlers : tuple
-        Further event handlers of pynetdicom.
 
     Raises
     ------
@@ -80,7 +76,7 @@ def serve(
             block=False,
             contexts=_contexts(),
             ssl_context=receiving_context(local.tls) if local.tls else None,
-            evt_handlers=[(evt.EVT_C_STORE, take), *more_handlers],
+            evt_handlers=[(evt.EVT_C_STORE, take)],
         )
     except OSError as error:
         raise ConfigError(

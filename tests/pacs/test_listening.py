@@ -136,9 +136,10 @@ def wait_for(ready):
         time.sleep(0.02)
 
 
-def send(job, *paths):
+def send(job, *paths, syntax="-xe"):
     local = job.settings.local
-    command = [STORESCU, "-q", "+sd", "+r", "-aec", "ANY", local.host, str(local.port)]
+    where = ["-aec", "ANY", local.host, str(local.port)]
+    command = [STORESCU, "-q", "+sd", "+r", syntax, *where]
     return subprocess.run([*command, *paths], check=False, capture_output=True)
 
 
@@ -191,9 +192,10 @@ def test_studies_sent_at_the_same_time_are_all_graded_once(
 
 def test_a_study_that_comes_again_is_not_graded_again(make_job, studies, grader):
     job = make_job(destination="")
-    for _ in range(2):
+    # Little endian, explicit and then implicit: the same images in another encoding.
+    for syntax in ("-xe", "-xe", "-xi"):
         with listening(job):
-            assert send(job, studies / "study1").returncode == 0
+            assert send(job, studies / "study1", syntax=syntax).returncode == 0
             wait_for(lambda: states(job) == [State.DONE])
             time.sleep(0.6)
     assert len(grader.graded) == 1
