@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 from facetgrade.errors import OutputError
 from facetgrade.ingest import Privacy, StudyFiles
 from facetgrade.ingest.dates import study_date
+from facetgrade.ingest.files import FileKind
+from facetgrade.ingest.sidecars import stem_of
 from facetgrade.report import Failure
 from facetgrade.report.atomic import write_json
-from facetgrade.study import Study
+from facetgrade.study import RejectedSeries, Series, Study
 
+Image = TypeVar("Image", Series, RejectedSeries)
 NUMBERS = "masked_sources.json"
 _ANY_FILE = "a file"
 
@@ -70,10 +75,18 @@ class Masks:
         return {} if shown is None else {"date": shown}
 
     def study(self, study: Study, files: StudyFiles) -> Study:
-        """Mask date and notes of a loaded study."""
+        """Mask date and notes of a loaded study, and names of files that are images."""
         shown = self.dates.get((files.source, files.study_uid), study.date)
         notes = tuple(self.text(note, files) for note in study.notes)
-        return replace(study, date=shown, notes=notes)
+        study = replace(study, date=shown, notes=notes)
+        if not self.masking.sources or files.kind is not FileKind.NIFTI:
+            return study
+        used = len(study.series)
+        series = (self._image(one, k, files) for k, one in enumerate(study.series))
+        rejected = (
+            self._image(one, k, files) for k, one in enumerate(study.rejected, used)
+        )
+        return replace(study, series=tuple(series), rejected=tuple(rejected))
 
     def text(self, sentence: str, files: StudyFiles) -> str:
         """Take the names of files out of a sentence about a study."""
@@ -81,9 +94,17 @@ class Masks:
             return sentence
         names = {file.name for file in files.files}
         names |= {str(file.location) for file in files.files}
+        if files.kind is FileKind.NIFTI:
+            names |= {stem_of(name) for name in names}
         for name in sorted(names, key=len, reverse=True):
-            sentence = sentence.replace(name, _ANY_FILE)
+            whole = rf"(?<!\w){re.escape(name)}(?!\w)"
+            sentence = re.sub(whole, _ANY_FILE, sentence)
         return sentence
+
+    def _image(self, image: Image, index: int, files: StudyFiles) -> Image:
+        """Give a NIfTI volume a number instead of the name of its file."""
+        description = self.text(image.description, files)
+        return replace(image, uid=f"image {index + 1}", description=description)
 
     def problems(self, sentences: Sequence[str]) -> list[str]:
         """Take the names of files out of what could not be used."""

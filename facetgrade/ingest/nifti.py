@@ -9,6 +9,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.imageglobals import LoggingOutputSuppressor
 from numpy.typing import NDArray
 
 from facetgrade.errors import IngestError
@@ -27,6 +28,7 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _BYTES_PER_MB = 1_000_000
 _MS_PER_S = 1000.0
+_LARGEST_AMOUNT = 1e9  # no time or angle is larger
 _MIN_DETERMINANT = 0.5  # of unit axes; they may be sheared by up to 60 degrees
 
 
@@ -58,7 +60,8 @@ def decode_nifti(content: bytes, settings: NiftiSettings) -> Any:
     if not content:
         raise IngestError("is empty (zero bytes)")
     try:
-        image = nib.Nifti1Image.from_bytes(_unpacked(content, settings))
+        with LoggingOutputSuppressor():
+            image = nib.Nifti1Image.from_bytes(_unpacked(content, settings))
     except IngestError:
         raise
     except Exception as error:
@@ -147,7 +150,9 @@ def nifti_tags(name: str, sidecar: Mapping[str, Any]) -> SeriesTags:
 
     def amount(key: str, factor: float = 1.0) -> float:
         value = sidecar.get(key)
-        return float(value) * factor if isinstance(value, int | float) else float("nan")
+        if not isinstance(value, int | float) or not abs(value) < _LARGEST_AMOUNT:
+            return float("nan")
+        return float(value) * factor
 
     return SeriesTags(
         modality=first("Modality").upper(),
