@@ -135,7 +135,7 @@ def _printed(estimate: dict[str, Any]) -> dict[str, str]:
     if value is None:
         return {"value": "\N{EN DASH}", "limits": ""}
     limits = "" if low is None or high is None else f"{low:.2f} to {high:.2f}"
-    return {"value": f"{value:.2f}", "limits": limits}
+    return {"value": f"{value:.2f}".replace("-0.00", "0.00"), "limits": limits}
 
 
 def _difference(comparison: Comparison, pair: GradePair) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def show_joint(item_id: str, joint: str, desk: CurrentDesk, session: Reader) -> 
     return joint_data(desk, session, desk.opened(session, item_id, joint))
 
 
-@router.get("/{slot}/{number}.nii")
+@router.get("/{slot}/{number:int}.nii")
 def show_image(
     item_id: str,
     joint: str,
