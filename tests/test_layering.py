@@ -20,6 +20,8 @@ ALLOWED = {
     ),
     "pynetdicom": ("pacs/",),
     "requests": ("pacs/",),
+    "fastapi": ("review/web/",),
+    "uvicorn": ("review/web/",),
     "torch": (
         "networks.py",
         "inference/",
