@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from itertools import combinations
 
 from facetgrade.anatomy import FacetJoint
 from facetgrade.evaluate.agreement import UNGRADABLE
 from facetgrade.evaluate.summary import Bootstrap, Section, grade_section
-from facetgrade.review.charter import Charter
+from facetgrade.review.charter import Charter, Statistics
 from facetgrade.review.people import Role
 from facetgrade.review.records import (
     AdjudicatedResult,
@@ -136,17 +137,16 @@ def agreement_section(comparison: Comparison, charter: Charter) -> Section:
         resample patients, the confusion matrix and the prevalence of each grade.
     """
     how = charter.statistics
-    bootstrap = Bootstrap(resamples=how.resamples, seed=how.seed, coverage=how.coverage)
     levels = sorted({pair.joint.level for pair in comparison.pairs})
     return {
         "kind": comparison.kind.value,
         "first": comparison.first,
         "second": comparison.second,
-        "pooled": _section(comparison.pairs, bootstrap),
+        "pooled": _section(comparison.pairs, how),
         "levels": {
             level.value: _section(
-                [pair for pair in comparison.pairs if pair.joint.level is level],
-                bootstrap,
+                tuple(one for one in comparison.pairs if one.joint.level is level),
+                how,
             )
             for level in levels
         },
@@ -164,7 +164,10 @@ def adjudication_rate(results: Iterable[AdjudicatedResult]) -> Section:
     return {"counts": counts, "adjudicated_share": share}
 
 
-def _section(pairs: Sequence[GradePair], bootstrap: Bootstrap) -> Section:
+@lru_cache(maxsize=512)
+def _section(pairs: tuple[GradePair, ...], how: Statistics) -> Section:
+    """Summarize pairs; remembered, since a page asks again while nothing changed."""
+    bootstrap = Bootstrap(resamples=how.resamples, seed=how.seed, coverage=how.coverage)
     return grade_section(
         [pair.first for pair in pairs],
         [pair.second for pair in pairs],
