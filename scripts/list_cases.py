@@ -1,10 +1,12 @@
 """List simulated studies as a manifest of annotated cases, with masks or grades only.
 
-Usage: list_cases.py FOLDER OUT.csv [--train N] [--grades-only] [--levels L3-L4,L4-L5]
+Usage: list_cases.py FOLDER OUT.csv [--train N] [--grades-only] [--named TEXT]
+       [--levels L3-L4,L4-L5]
 
-FOLDER holds studies of `facetgrade simulate`. The first N subjects are for training,
-the others are held out. `list_cases.py data_samples data_samples/cases.csv --train 1`
-made data_samples/cases.csv.
+FOLDER holds studies of `facetgrade simulate`; TEXT is a part of the names of those that
+are wanted. The first N subjects are for training, the others are held out.
+`list_cases.py data_samples data_samples/cases.csv --train 1 --named baseline` made
+data_samples/cases.csv.
 """
 
 from __future__ import annotations
@@ -28,9 +30,11 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--train", type=int, default=1)
     parser.add_argument("--grades-only", action="store_true")
+    parser.add_argument("--named", default="")
     parser.add_argument("--levels", default="L3-L4,L4-L5")
     asked = parser.parse_args()
-    studies = sorted(path.parent.parent for path in asked.folder.rglob("truth.json"))
+    found = sorted(path.parent.parent for path in asked.folder.rglob("truth.json"))
+    studies = [study for study in found if asked.named in study.name]
     subjects = sorted({study.name.split("_")[0] for study in studies})
     rows = [
         row

@@ -1,5 +1,6 @@
 """Run the commands of models/RETRAINING.md as they stand."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -37,5 +38,9 @@ def test_the_five_commands_end_with_a_study_graded_by_the_installed_model(
         assert result.exit_code == 0, f"{line}: {result.output} {result.exception!r}"
 
     table = (tmp_path / "runs" / "graded" / "joints.csv").read_text()
+    assert (
+        json.loads((tmp_path / "runs/check/findings.json").read_text())["findings"]
+        == []
+    )
     assert table.count("L4-L5") == 2
     assert "segmenter-site" in (tmp_path / "runs" / "graded" / "run.json").read_text()
