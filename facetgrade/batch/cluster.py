@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -68,6 +69,7 @@ class DaskGrader:
         self.attempts = settings.attempts
         self.retry_pause_s = settings.retry_pause_s
         self.load_s = 0.0
+        self._ended: SimpleQueue[Future[Result]] = SimpleQueue()
         self._connect, self._config, self._device = connect, config, device
         self._settings = settings.model_copy(
             update={"workers": 1, "threads": settings.threads or 1}
@@ -133,8 +135,11 @@ class DaskGrader:
             if threads:
                 seen_s = time.monotonic()
             self._refuse_to_hang(seen_s)
-            for future in _finished(pending):
-                done(self._result(pending.pop(future), future))
+            try:
+                future = self._ended.get(timeout=_LOOK_S)
+            except Empty:
+                continue
+            done(self._result(pending.pop(future), future))
 
     def _submit(self, task: StudyTask) -> Future[Result]:
         future: Future[Result] = self._client.submit(
@@ -146,6 +151,7 @@ class DaskGrader:
             self._settings,
             pure=False,
         )
+        future.add_done_callback(self._ended.put)
         return future
 
     def _refuse_to_hang(self, seen_s: float) -> None:
@@ -272,16 +278,6 @@ def _close() -> None:
     if getattr(_here, "key", None) is not None:
         _here.pool.__exit__(None, None, None)
         _here.key = None
-
-
-def _finished(pending: dict[Future[Result], StudyTask]) -> list[Future[Result]]:
-    """Wait a moment for results."""
-    from distributed import wait
-
-    try:
-        return list(wait(list(pending), _LOOK_S, "FIRST_COMPLETED").done)
-    except TimeoutError:
-        return []
 
 
 def _appears(path: Path) -> bool:

@@ -43,19 +43,18 @@ def main() -> None:
     setup = channel.receive()
     if not isinstance(setup, Setup):
         sys.exit(LOST)
+    tasks: SimpleQueue[StudyTask] = SimpleQueue()
     try:
         grader = _start(setup)
+        channel.send(Ready(context=grader.context))
+        job = channel.receive()
+        if not isinstance(job, BatchJob):
+            sys.exit(LOST)
+        Thread(target=_receive, args=(channel, tasks), daemon=True).start()
+        channel.send(Loaded(seconds=grader.load()))
     except FacetGradeError as error:
         channel.send(Refused(error=type(error).__name__, message=str(error)))
         sys.exit(LOST)
-    channel.send(Ready(context=grader.context))
-    job = channel.receive()
-    if not isinstance(job, BatchJob):
-        sys.exit(LOST)
-    tasks: SimpleQueue[StudyTask] = SimpleQueue()
-    Thread(target=_receive, args=(channel, tasks), daemon=True).start()
-    seconds = grader.load()
-    channel.send(Loaded(seconds=seconds))
     grade_overlapped(
         _forever(tasks),
         job,

@@ -9,7 +9,7 @@ from facetgrade.batch import run_batch
 from facetgrade.batch.pool import WorkerPool
 from facetgrade.batch.settings import BATCH, BatchSettings
 from facetgrade.config import read_shipped
-from facetgrade.errors import ConfigError, WorkerError
+from facetgrade.errors import ConfigError, ModelError, WorkerError
 from facetgrade.stopwatch import Stopwatch
 from tests.batch.builders import Events, rows
 
@@ -69,6 +69,24 @@ def test_a_device_that_does_not_exist_is_refused(make_job, settings):
         WorkerPool(job.config, "cuda:99", settings, lambda _: None) as pool,
     ):
         pool.start(job)
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_run(make_job, settings, tmp_path):
+    manifest = """[l]
+file = "l.safetensors"
+sha256 = "00"
+license = "Apache-2.0"
+input = "untrained"
+architecture = "spine-localizer"
+sizes = { channels = [4, 4, 4, 4, 4] }
+"""
+    (tmp_path / "manifest.toml").write_text(manifest)
+    (tmp_path / "l.safetensors").write_bytes(b"altered")
+    job = make_job()
+    weights = job.config.localize.model_copy(update={"weights": f"{tmp_path}/l"})
+    job = make_job(config=job.config.model_copy(update={"localize": weights}))
+    with pytest.raises(ModelError, match="SHA-256"):
+        run_pool(job, settings)
 
 
 def test_workers_that_never_start_are_an_error(make_job, settings, monkeypatch):
