@@ -54,7 +54,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: no such configuration file") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # not only TOMLDecodeError: endless numbers, brackets in brackets, \0 in a path
         raise ConfigError(f"{path}: not valid TOML ({error})") from error
 
 

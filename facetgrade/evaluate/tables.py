@@ -202,13 +202,16 @@ def _rows(path: Path, *, required: Iterable[str]) -> list[tuple[int, Row]]:
     if missing:
         raise TableError(path, 1, f"no column {', '.join(missing)}")
     reader.fieldnames = columns
-    return [
-        (
-            reader.line_num,
-            {key: (value or "").strip() for key, value in row.items() if key},
-        )
-        for row in reader
-    ]
+    try:
+        return [
+            (
+                reader.line_num,
+                {key: (value or "").strip() for key, value in row.items() if key},
+            )
+            for row in reader
+        ]
+    except csv.Error as error:
+        raise TableError(path, reader.line_num, f"not a CSV table ({error})") from error
 
 
 def _study_names(path: Path, line: int, row: Row) -> tuple[str, str]:

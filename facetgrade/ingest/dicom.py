@@ -20,9 +20,10 @@ from pydicom.uid import (
 from facetgrade.errors import IngestError
 from facetgrade.ingest.archive import SourceFile
 from facetgrade.ingest.deflate import refuse_deflate_bomb
-from facetgrade.ingest.elements import number, numbers, quiet, text, texts
+from facetgrade.ingest.elements import number, numbers, quiet, raw, text, texts
 
 _MAGIC_OFFSET = 128
+_FARTHEST_MM = 100_000.0
 _PHILIPS_SCALE_SLOPE = (0x2005, 0x100E)
 _PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
@@ -228,7 +229,7 @@ def real_values(
 
 def philips_scale_slope(dataset: Dataset) -> float:
     """Return Philips' scale slope, NaN for other vendors or when absent."""
-    element = dataset.get(_PHILIPS_SCALE_SLOPE)
+    element = raw(dataset, _PHILIPS_SCALE_SLOPE)
     if element is None:
         return float("nan")
     value = element.value
@@ -236,7 +237,7 @@ def philips_scale_slope(dataset: Dataset) -> float:
         value = np.frombuffer(value[:4], "<f4")[0] if len(value) >= 4 else "nan"
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return float("nan")
 
 
@@ -317,8 +318,10 @@ def checked_plane(
     row, column = np.array(orientation[:3]), np.array(orientation[3:])
     lengths = np.linalg.norm(row), np.linalg.norm(column)
     unit = all(0.9 < length < 1.1 for length in lengths)
-    if not unit or abs(row @ column) > 0.02 or not np.isfinite(position).all():
+    if not unit or abs(row @ column) > 0.02:
         raise IngestError("has an ImageOrientationPatient that is not a rotation")
+    if not np.all(np.abs(position) < _FARTHEST_MM):
+        raise IngestError("has an ImagePositionPatient that is outside of any scanner")
     if len(spacing) != 2 or not all(0.01 < mm < 50.0 for mm in spacing):
         raise IngestError("has no usable PixelSpacing; its size in mm is unknown")
     row = row / lengths[0]
@@ -364,10 +367,11 @@ def _complete_syntax(dataset: Dataset) -> None:
 
 def _clear_high_bits(pixels: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
     """Remove what lies above BitsStored in native integers."""
-    allocated = int(_or(number(dataset, "BitsAllocated"), 16))
-    stored = int(_or(number(dataset, "BitsStored"), allocated))
-    if pixels.dtype.kind not in "iu" or not 0 < stored < allocated:
+    allocated = pixels.dtype.itemsize * 8
+    known = _or(number(dataset, "BitsStored"), allocated)
+    if pixels.dtype.kind not in "iu" or not 0 < known < allocated:
         return pixels
+    stored = int(known)
     if pixels.dtype.kind == "u":
         limit = (1 << stored) - 1
         return pixels if pixels.max(initial=0) <= limit else pixels & limit

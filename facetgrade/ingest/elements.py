@@ -12,6 +12,7 @@ import numpy as np
 from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
 
 _pydicom_log = logging.getLogger("pydicom")
 
@@ -31,8 +32,12 @@ def quiet() -> Iterator[None]:
         _pydicom_log.setLevel(level)
 
 
-def raw(dataset: Dataset, keyword: str) -> Any:
-    """Return the value of an element, None when absent or not readable."""
+def raw(dataset: Dataset, keyword: str | tuple[int, int]) -> Any:
+    """Return the value of an element, None when absent or not readable.
+
+    A private element, which has no keyword, is given as (group, element) and returned
+    whole.
+    """
     try:
         return dataset.get(keyword)
     except Exception:
@@ -52,7 +57,11 @@ def texts(dataset: Dataset, keyword: str) -> tuple[str, ...]:
     if value is None:
         return ()
     values = value if isinstance(value, MultiValue | list | tuple) else [value]
-    cleaned = (str(item).strip(" \0") for item in values)
+    try:
+        cleaned = [str(item).strip(" \0") for item in values]
+    except Exception:
+        # a name in unknown characters, or a sequence where there is none
+        return ()
     return tuple(item for item in cleaned if item)
 
 
@@ -70,17 +79,22 @@ def numbers(dataset: Dataset, keyword: str) -> list[float]:
     values = value if isinstance(value, MultiValue | list | tuple) else [value]
     try:
         return [float(item) for item in values if str(item).strip()]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return []
 
 
 def first_item(dataset: Dataset, keyword: str) -> Dataset:
     """Return the first item of a sequence, an empty data set when absent."""
+    found = items(dataset, keyword)
+    return found[0] if found else Dataset()
+
+
+def items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """Return the items of a sequence, none when it is absent or no sequence."""
     value = raw(dataset, keyword)
-    if not value or not isinstance(value[0], Dataset):
-        return Dataset()
-    item: Dataset = value[0]
-    return item
+    if not isinstance(value, Sequence):
+        return []
+    return list(value)
 
 
 def is_known(value: float) -> bool:

@@ -15,7 +15,15 @@ from facetgrade.ingest.dicom import (
     philips_scale_slope,
     series_tags,
 )
-from facetgrade.ingest.elements import first_item, number, numbers, text, texts
+from facetgrade.ingest.elements import (
+    first_item,
+    items,
+    number,
+    numbers,
+    raw,
+    text,
+    texts,
+)
 
 _PHILIPS_FRAME_GROUP = (0x2005, 0x140F)
 
@@ -25,7 +33,7 @@ def is_multi_frame(dataset: Dataset) -> bool:
 
     The SOP class does not tell: archives write that of Enhanced MR on classic files.
     """
-    return "PerFrameFunctionalGroupsSequence" in dataset
+    return bool(items(dataset, "PerFrameFunctionalGroupsSequence"))
 
 
 def enhanced_frames(dataset: Dataset, file: SourceFile) -> list[Frame]:
@@ -51,7 +59,9 @@ def enhanced_frames(dataset: Dataset, file: SourceFile) -> list[Frame]:
     tags = series_tags(dataset)
     return [
         _frame(_Groups(shared, own), dataset, tags, file, k)
-        for k, own in enumerate(dataset.PerFrameFunctionalGroupsSequence, start=1)
+        for k, own in enumerate(
+            items(dataset, "PerFrameFunctionalGroupsSequence"), start=1
+        )
     ]
 
 
@@ -69,8 +79,8 @@ class _Groups:
     def philips_scale_slope(self) -> float:
         """Return Philips' private scale slope of the frame."""
         for groups in (self.own, self.shared):
-            element = groups.get(_PHILIPS_FRAME_GROUP)
-            if element is not None and element.VR == "SQ" and len(element.value):
+            element = raw(groups, _PHILIPS_FRAME_GROUP)
+            if element is not None and element.VR == "SQ" and element.value:
                 return philips_scale_slope(element.value[0])
         return float("nan")
 
