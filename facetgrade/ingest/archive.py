@@ -29,6 +29,7 @@ _BROKEN = (
     ValueError,
     LookupError,
     ArithmeticError,
+    MemoryError,
     RuntimeError,
     struct.error,
     zlib.error,
@@ -130,7 +131,7 @@ def read_files(files: Iterable[SourceFile]) -> Iterator[tuple[SourceFile, bytes 
             continue
         try:
             yield file, file.path.read_bytes()
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             yield file, unreadable(file, error)
     for path, wanted in members.items():
         yield from _read_members(path, wanted)
