@@ -19,6 +19,7 @@ _TAGS = {
     "study_uid": Tag("StudyInstanceUID"),
     "series_uid": Tag("SeriesInstanceUID"),
 }
+_UNDEFINED = 0xFFFFFFFF
 _PATIENT_ID, _PIXELS = Tag("PatientID"), Tag("PixelData")
 # Storage classes that hold no image: presentation states, reports, segmentations and
 # registrations, encapsulated documents, waveforms (PS3.4 B.5).
@@ -78,7 +79,7 @@ def identify(content: bytes) -> Received:
             f"an instance cannot be read ({type(error).__name__})"
         ) from None
     # Elements that were not asked for are passed over by their length.
-    if stream.tell() > len(content):
+    if stream.tell() > len(content) or _is_short(header, _PIXELS):
         raise TransferError("an instance is cut off")
     found = {name: _ascii(header, tag) for name, tag in _TAGS.items()}
     if found["class_uid"] in _HAVE_PIXELS and not _raw(header, _PIXELS):
@@ -101,6 +102,13 @@ def says_the_same(path: Path, content: bytes) -> bool:
     except Exception:
         # what cannot be compared counts as new
         return False
+
+
+def _is_short(header: Dataset, tag: int) -> bool:
+    """Tell whether a value has fewer bytes than its header promises."""
+    item = header.get_item(tag) if tag in header else None
+    length = getattr(item, "length", _UNDEFINED)
+    return length != _UNDEFINED and len(_raw(header, tag)) < length
 
 
 def _raw(header: Dataset, tag: int) -> bytes:
