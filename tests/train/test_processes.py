@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 from multiprocessing import get_context
@@ -13,6 +14,13 @@ from facetgrade.train.loop import batch_indices
 from tests.train.shared_batches import settings, train
 
 SCRIPT = Path(__file__).with_name("shared_batches.py")
+
+
+def free_port() -> str:
+    """Ask the system for a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
 
 
 def test_processes_share_the_batches_of_one():
@@ -62,7 +70,7 @@ def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_pat
     one = train(tmp_path / "one", settings(4, 6))
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
-        *("--master-port", "29517", SCRIPT, tmp_path / "two", "2", "6"),
+        *("--master-port", free_port(), SCRIPT, tmp_path / "two", "2", "6"),
     ]
     root = SCRIPT.parents[2]
     subprocess.run(
