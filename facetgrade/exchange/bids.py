@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,17 +85,20 @@ def write_bids(results: Path, out: Path) -> BidsSummary:
     records = [read_study_record(folder) for folder in folders]
     named = visits(records)
     _check_replaceable(out)
-    draft = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(draft, ignore_errors=True)
+    draft = out.with_name(f".{out.name}.{secrets.token_hex(8)}.part")
     try:
         for file in _dataset_files(records, named):
             write_bytes(draft / file.name, file.content)
         for folder, record, visit in zip(folders, records, named, strict=True):
             for file in study_files(folder, record, visit):
                 write_bytes(draft / file.name, file.content)
-        if out.exists():
-            shutil.rmtree(out)
+        shutil.rmtree(out, ignore_errors=True)
         draft.rename(out)
+    except OSError as error:
+        raise OutputError(
+            f"{out}: cannot be written ({error.strerror}); is the disk full, or does "
+            "another run write there?"
+        ) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return BidsSummary(

@@ -217,3 +217,9 @@ def test_a_lost_mask_is_named(results, tmp_path):
     with pytest.raises(OutputError, match=r"cannot be read \(No such file"):
         write_bids(tmp_path / "results", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["results"]
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(results, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_bids(results, tmp_path / "file" / "bids")
