@@ -113,6 +113,7 @@ class JointImages:
         self._settings = settings
         self._cache = cache
         self._lock = threading.RLock()
+        self._reading = threading.Lock()
         self._asked = _Asked()
         self._studies: OrderedDict[str, Study] = OrderedDict()
         self._reports: OrderedDict[str, StudyReport] = OrderedDict()
@@ -284,7 +285,7 @@ class JointImages:
 
     def _report(self, study: StudyRef) -> StudyReport:
         """Read the findings of one visit; the last few stay in memory."""
-        with self._lock:
+        with self._reading:
             if study.folder not in self._reports:
                 report = read_study_report(self._out / study.folder)
                 self._reports[study.folder] = report

@@ -25,12 +25,16 @@ DATES = {
 @pytest.fixture(scope="session")
 def graded_cohort(tmp_path_factory):
     """Folder as `facetgrade grade` writes it, and what must never leave it."""
+    from facetgrade.anatomy import Level
     from facetgrade.report import write_study
     from facetgrade.report.context import RunInput, RunRecord
     from facetgrade.report.write import study_entry, write_run
     from tests.exchange import builders as exchange
     from tests.report import builders as phantom
 
+    plain = phantom.SETTINGS.model_copy(
+        update={"pixel_mm": 2.0, "max_pictures_per_joint": 1}
+    )
     root = tmp_path_factory.mktemp("cohort")
     out, entries, secrets = root / "graded-out", [], {str(root)}
     for number, days in DATES.items():
@@ -44,14 +48,16 @@ def graded_cohort(tmp_path_factory):
             )
             files, study = exchange.load(folder)
             study = replace(study, source=f"scan-{number}-{visit}")
-            report = replace(exchange.report_on(study), source=study.source)
+            report = exchange.report_on(study)
+            read = [o for o in report.outcomes if o.joint.level is Level.L4_L5]
+            report = replace(report, source=study.source, outcomes=tuple(read))
             place = out / "studies" / study.source
             write_study(
                 report,
                 study,
                 place,
                 context=phantom.context(),
-                settings=phantom.SETTINGS,
+                settings=plain,
             )
             entries.append(study_entry(report, study, place, out))
             secrets |= hidden_texts(study, files, day)
