@@ -14,6 +14,8 @@ from facetgrade.errors import ConfigError
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
+_LONGEST_LINE = 4000
+
 
 def shipped_path(name: str) -> Path:
     """Find a file or folder that belongs to facetgrade itself.
@@ -46,10 +48,14 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If the file is missing, unreadable or not TOML.
+        If the file is missing, unreadable, not TOML or made to keep the reader busy.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if max(map(len, text.splitlines()), default=0) > _LONGEST_LINE:
+            # a key of 50,000 parts keeps tomllib busy for half a minute
+            raise ConfigError(f"{path}: a line is too long for a configuration file")
+        return tomllib.loads(text)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file") from None
     except OSError as error:

@@ -44,6 +44,7 @@ def open_console(out: Path) -> Console:
         logging.WARNING, console, show_time=False, show_path=False, markup=False
     )
     warnings.simplefilter("ignore")
+    logging.raiseExceptions = False  # a full disk would print a traceback per line
     ours = logging.getLogger("facetgrade")
     ours.setLevel(logging.INFO)
     ours.handlers = [to_file, to_screen]
