@@ -40,7 +40,7 @@ class OneByOne:
     """
 
     attempts = 1
-    retry_pause_s = 0.0
+    retry_pause_s = load_s = 0.0
 
     def __init__(
         self, job: BatchJob, grade: GradeStudy, on_stage: Callable[[str], None]

@@ -122,6 +122,8 @@ def run_batch(
             for failure in failures:
                 watcher.failed(failure)
         finally:
+            if executor.load_s:
+                stopwatch.seconds["models"] = executor.load_s
             write_tables(job, ledger, run.summary, tasks, masks, started_at, stopwatch)
     return run.summary
 

@@ -141,10 +141,13 @@ class Executor(Protocol):
         How often a study is tried that may go well another time.
     retry_pause_s : float
         Before the second attempt.
+    load_s : float
+        Seconds that the networks took to load, as far as known.
     """
 
     attempts: int
     retry_pause_s: float
+    load_s: float
 
     def run(self, tasks: Iterable[StudyTask], done: Done, *, alone: bool) -> None:
         """Bring every task to an end and tell each result.

@@ -27,7 +27,7 @@ class Patient(OneByOne):
 class Deadly:
     """Loses a worker with every study."""
 
-    attempts, retry_pause_s = 3, 0.0
+    attempts, retry_pause_s, load_s = 3, 0.0, 0.0
 
     def __init__(self):
         self.tries = 0
