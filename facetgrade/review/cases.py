@@ -71,7 +71,9 @@ def find_cases(out: Path, charter: Charter) -> FoundCases:
     cases = [_case(out, group, records, charter) for group in groups]
     cases = [case for case in cases if case.joints]
     if not cases:
-        why = "no study has a joint of these levels" if groups else left_out[0]
+        why = "no study has a joint of these levels"
+        if not groups:
+            why = left_out[0] if left_out else "no pair is listed"
         raise ReviewError(f"{out}: nothing to read: {why}")
     models = {
         name: str(value)
