@@ -24,6 +24,7 @@ from facetgrade.compare.registration import JointView, Registration, register_jo
 from facetgrade.compare.settings import CompareSettings
 from facetgrade.config_files import read_shipped
 from facetgrade.findings import Outcome, StudyReport
+from facetgrade.shown_dates import day_number
 from facetgrade.study import Study
 
 
@@ -199,7 +200,8 @@ def _notes(
 ) -> tuple[str, ...]:
     """Collect what a reader should know of the pair."""
     notes = []
-    if baseline.date and followup.date and followup.date < baseline.date:
+    first, second = day_number(baseline.date), day_number(followup.date)
+    if first is not None and second is not None and second < first:
         notes.append(
             f"The follow-up ({followup.date}) is dated before the baseline "
             f"({baseline.date}): check which is which."

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from facetgrade.compare.changes import Obstacle
+from facetgrade.shown_dates import day_number
 
 NO_SUBJECT = "no-subject"
 NO_DATE = "no-study-date"
@@ -91,7 +92,7 @@ def pair_by_date(examinations: Sequence[Examination]) -> Pairing:
         if obstacle is not None:
             unpaired.append(_left_over(own, obstacle.reason, obstacle.explanation))
             continue
-        ordered = sorted(own, key=lambda one: one.date)
+        ordered = sorted(own, key=lambda one: day_number(one.date) or 0)
         first, last = ordered[0], ordered[-1]
         pairs.append(Pair(name=subject, subject=subject, baseline=first, followup=last))
         unpaired += [
@@ -168,6 +169,10 @@ def _why_no_order(own: Sequence[Examination]) -> Obstacle | None:
     if any(not one.date for one in own):
         return Obstacle(
             NO_DATE, "without a study date nothing tells which is earlier; use --pairs"
+        )
+    if len({one.date.isdecimal() for one in own}) > 1:
+        return Obstacle(
+            NO_DATE, "some of its dates are masked and some are not; use --pairs"
         )
     dates = [one.date for one in own]
     if len(set(dates)) < len(dates):

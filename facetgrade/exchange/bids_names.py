@@ -6,9 +6,10 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from hashlib import sha256
 from typing import Any
+
+from facetgrade.shown_dates import day_number
 
 _BIDS_PLACE = re.compile(r"(?:^|/)sub-([A-Za-z0-9]+)(?:/ses-([A-Za-z0-9]+))?(?:/|$)")
 _NOT_A_LABEL = re.compile(r"[^A-Za-z0-9]+")
@@ -124,30 +125,20 @@ def _by_time(records: Sequence[Mapping[str, Any]], members: Sequence[int]) -> li
     """Order studies by time, those without a date last, else by their source."""
 
     def key(k: int) -> tuple[bool, int, str, str]:
-        moment = _moment(records[k])
+        moment = day_number(records[k]["study_date"])
         unknown = moment is None
         return unknown, moment or 0, records[k]["source"], records[k]["study_uid"]
 
     return sorted(members, key=key)
 
 
-def _moment(record: Mapping[str, Any]) -> int | None:
-    """Return the day of a study on any scale: a date, or masked, days."""
-    text = str(record["study_date"])
-    if text.isdigit():
-        return int(text)
-    try:
-        return date.fromisoformat(text).toordinal()
-    except ValueError:
-        return None
-
-
 def _first_day(records: Sequence[Mapping[str, Any]]) -> int:
-    return min((m for r in records if (m := _moment(r)) is not None), default=0)
+    days = (day_number(record["study_date"]) for record in records)
+    return min((day for day in days if day is not None), default=0)
 
 
 def _day(record: Mapping[str, Any], first: int) -> int | None:
-    moment = _moment(record)
+    moment = day_number(record["study_date"])
     return None if moment is None else moment - first
 
 

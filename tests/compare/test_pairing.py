@@ -36,6 +36,7 @@ def test_a_subject_is_paired_by_date():
     [
         ([("a", "P1", ""), ("b", "P1", "2020-01-01")], "no-study-date"),
         ([("a", "P1", "2020-01-01"), ("b", "P1", "2020-01-01")], "same-study-date"),
+        ([("a", "P1", "365"), ("b", "P1", "2020-01-01")], "no-study-date"),
         ([("a", "", "2020-01-01")], "no-subject"),
     ],
 )
@@ -53,6 +54,12 @@ def test_the_middle_of_three_examinations_is_left_over():
         dates[2],
     )
     assert found.unpaired[0].sources == (dates[1],)
+
+
+def test_masked_dates_are_ordered_as_numbers_of_days():
+    found = pair_by_date([examination(day, "P1", day) for day in ("0", "365", "90")])
+    (pair,) = found.pairs
+    assert (pair.baseline.key, pair.followup.key) == ("0", "365")
 
 
 def test_two_single_examinations_are_a_pair_whatever_their_subject():
