@@ -10,6 +10,7 @@ joints flagged borderline, which are counted; 1: other grades; 2: no such device
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import platform
 import statistics
@@ -58,7 +59,8 @@ def main() -> None:
     exact = load_models(_in_float32(config), torch.device("cpu"))
     studies = list(read_studies(*(options.folders or [shipped_path("data_samples")])))
     result: dict[str, Any] = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": f"scripts/check_gpu.py --repeats {options.repeats}",
+        "date": datetime.date.today().isoformat(),
         "device": describe_device(device),
         "machine": f"{platform.system()} {platform.machine()}",
         "torch": torch.__version__,

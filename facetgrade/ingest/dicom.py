@@ -19,11 +19,11 @@ from pydicom.uid import (
 
 from facetgrade.errors import IngestError
 from facetgrade.ingest.archive import SourceFile
+from facetgrade.ingest.checked import LARGEST_RESCALE, checked_plane, checked_rescale
 from facetgrade.ingest.deflate import refuse_deflate_bomb
 from facetgrade.ingest.elements import number, numbers, quiet, raw, text, texts
 
 _MAGIC_OFFSET = 128
-_FARTHEST_MM = 100_000.0
 _PHILIPS_SCALE_SLOPE = (0x2005, 0x100E)
 _PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
@@ -214,7 +214,8 @@ def real_values(
     scale = np.array([frame.philips_scale_slope for frame in frames])
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = slope * scale / unit
-    philips = bool(np.all(np.isfinite(ratio) & (ratio > 0)))
+    sound = (ratio > 1 / LARGEST_RESCALE) & (ratio < LARGEST_RESCALE)
+    philips = bool(np.all(sound))
     divisor = ratio if philips else np.ones(len(frames))
     factors = (slope / divisor).astype(np.float32)
     offsets = (intercept / divisor).astype(np.float32)
@@ -294,44 +295,11 @@ def classic_frame(dataset: Dataset, file: SourceFile) -> Frame:
         acquisition_number=number(dataset, "AcquisitionNumber"),
         temporal=number(dataset, "TemporalPositionIdentifier"),
         echo=number(dataset, "EchoTime"),
-        slope=_or(number(dataset, "RescaleSlope"), 1.0) or 1.0,
-        intercept=_or(number(dataset, "RescaleIntercept"), 0.0),
+        **checked_rescale(
+            number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
+        ),
         philips_scale_slope=philips_scale_slope(dataset),
     )
-
-
-def checked_plane(
-    position: list[float], orientation: list[float], spacing: list[float]
-) -> dict[str, Any]:
-    """Return the plane of a frame as arguments of `Frame`.
-
-    Raises
-    ------
-    IngestError
-        If the numbers do not describe a plane in space.
-    """
-    if len(position) != 3 or len(orientation) != 6:
-        raise IngestError(
-            "has no ImagePositionPatient or ImageOrientationPatient; it is a screenshot"
-            " or was converted without geometry"
-        )
-    row, column = np.array(orientation[:3]), np.array(orientation[3:])
-    lengths = np.linalg.norm(row), np.linalg.norm(column)
-    unit = all(0.9 < length < 1.1 for length in lengths)
-    if not unit or abs(row @ column) > 0.02:
-        raise IngestError("has an ImageOrientationPatient that is not a rotation")
-    if not np.all(np.abs(position) < _FARTHEST_MM):
-        raise IngestError("has an ImagePositionPatient that is outside of any scanner")
-    if len(spacing) != 2 or not all(0.01 < mm < 50.0 for mm in spacing):
-        raise IngestError("has no usable PixelSpacing; its size in mm is unknown")
-    row = row / lengths[0]
-    column = column - (column @ row) * row
-    return {
-        "position_lps_mm": np.array(position, float),
-        "row_direction": row,
-        "column_direction": column / np.linalg.norm(column),
-        "pixel_spacing_mm": (spacing[0], spacing[1]),
-    }
 
 
 def _read(stream: BinaryIO, *, tags: list[str] | None, **options: Any) -> Dataset:

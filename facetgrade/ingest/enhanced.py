@@ -8,10 +8,10 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from facetgrade.ingest.archive import SourceFile
+from facetgrade.ingest.checked import checked_plane, checked_rescale
 from facetgrade.ingest.dicom import (
     Frame,
     SeriesTags,
-    checked_plane,
     philips_scale_slope,
     series_tags,
 )
@@ -93,8 +93,6 @@ def _frame(
     rescale = groups.item("PixelValueTransformationSequence")
     content = groups.item("FrameContentSequence")
     tags = _frame_tags(groups, tags)
-    slope = number(rescale, "RescaleSlope")
-    intercept = number(rescale, "RescaleIntercept")
     return Frame(
         file=file,
         frame_number=count,
@@ -112,8 +110,9 @@ def _frame(
         acquisition_number=number(content, "FrameAcquisitionNumber"),
         temporal=number(content, "TemporalPositionIndex"),
         echo=tags.echo_time_ms,
-        slope=slope if slope and np.isfinite(slope) else 1.0,
-        intercept=float(np.nan_to_num(intercept)),
+        **checked_rescale(
+            number(rescale, "RescaleSlope"), number(rescale, "RescaleIntercept")
+        ),
         philips_scale_slope=groups.philips_scale_slope(),
     )
 

@@ -116,6 +116,7 @@ def test_wrong_elements_never_crash(tmp_path_factory, keyword, kind, value, all_
         ("PerFrameFunctionalGroupsSequence", "DS", b"1.5 "),
         ("PerFrameFunctionalGroupsSequence", "OB", b"\1\2\3\4"),
         ("RescaleSlope", "DS", b"1e999 "),
+        ("RescaleIntercept", "DS", b"-1e300"),
         ("RescaleIntercept", "FD", struct.pack("<d", float("nan"))),
         ("ImagePositionPatient", "DS", b"1e300\\1e300\\1e300 "),
         ("ImagePositionPatient", "DS", b"1e154\\0\\0 "),

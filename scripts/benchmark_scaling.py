@@ -1,0 +1,173 @@
+"""Time and memory of `facetgrade grade` against size of a study and number of workers.
+
+    python scripts/benchmark_scaling.py FOLDER [--rounds 3] [--results FILE]
+
+FOLDER holds one study, such as scripts/bench_study.sh makes. Every measurement is a
+process of its own, and all cases take turns. `cold` is one study in one process; `warm`
+is what a further study adds; workers are compared on four studies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+from pydicom.uid import generate_uid
+
+STUDIES = 4
+LEVELS = ("L1-L2", "L2-L3", "L3-L4", "L4-L5", "L5-S1")
+BYTES_PER_KB = 1024
+BYTES_PER_MB = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One command: studies in a folder, levels, workers."""
+
+    name: str
+    folder: Path
+    levels: str = "L3-L4,L4-L5"
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Clock and processor seconds and peak memory of one process."""
+
+    clock_s: float
+    processor_s: float
+    peak_mb: float
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--results", type=Path)
+    options = parser.parse_args()
+    scratch = Path(tempfile.mkdtemp())
+    cases = _cases(options.folder, scratch)
+    measured: dict[str, list[Measured]] = defaultdict(list)
+    for _ in range(options.rounds):
+        for case in cases:
+            measured[case.name].append(_run(case, scratch / "out"))
+    result = {
+        "command": f"scripts/benchmark_scaling.py {options.folder.name}",
+        "date": datetime.date.today().isoformat(),
+        "cores": os.cpu_count(),
+        "cases": {name: _median(values) for name, values in measured.items()},
+    }
+    result["summary"] = _summary(result["cases"])
+    shutil.rmtree(scratch)
+    text = json.dumps(result, indent=2)
+    print(text)
+    if options.results:
+        options.results.write_text(text + "\n")
+
+
+def _cases(folder: Path, scratch: Path) -> list[Case]:
+    """Vary series, slices, joints and workers of one study."""
+    series = _series(folder)
+    whole = _write(scratch / "whole", series, copies=1)
+    many = _write(scratch / "many", series, copies=STUDIES)
+    cases = [Case("cold", whole), Case("all joints", whole, ",".join(LEVELS))]
+    cases += [Case("one level", whole, "L4-L5")]
+    for count in range(2, len(series)):
+        chosen = dict(list(series.items())[-count:])
+        place = _write(scratch / f"series{count}", chosen, copies=1)
+        cases.append(Case(f"{count} series", place))
+    half = {
+        uid: paths[len(paths) // 4 : -(len(paths) // 4)]
+        for uid, paths in series.items()
+    }
+    cases.append(Case("half the slices", _write(scratch / "half", half, copies=1)))
+    cases += [
+        Case(f"{workers} workers", many, workers=workers)
+        for workers in range(1, (os.cpu_count() or 1) + 1)
+    ]
+    return cases
+
+
+def _series(folder: Path) -> dict[str, list[Path]]:
+    """Sort the images of a study into series, slices from one end to the other."""
+    found: dict[str, list[tuple[float, Path]]] = defaultdict(list)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and pydicom.misc.is_dicom(path):
+            dataset = pydicom.dcmread(path, stop_before_pixels=True)
+            place = sum(map(float, dataset.ImagePositionPatient))
+            found[dataset.SeriesInstanceUID].append((place, path))
+    return {uid: [path for _, path in sorted(ones)] for uid, ones in found.items()}
+
+
+def _write(folder: Path, series: dict[str, list[Path]], *, copies: int) -> Path:
+    """Copy series into one or more studies with UIDs of their own."""
+    for copy in range(copies):
+        place = folder / f"study{copy}"
+        place.mkdir(parents=True)
+        study_uid = generate_uid()
+        for uid, paths in series.items():
+            series_uid = generate_uid(entropy_srcs=[study_uid, uid])
+            for path in paths:
+                dataset = pydicom.dcmread(path)
+                dataset.StudyInstanceUID = study_uid
+                dataset.SeriesInstanceUID = series_uid
+                dataset.SOPInstanceUID = generate_uid()
+                dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+                dataset.save_as(place / f"{series_uid[-8:]}{path.name}")
+    return folder
+
+
+def _run(case: Case, out: Path) -> Measured:
+    """Grade in a process of its own and ask the system what it took."""
+    shutil.rmtree(out, ignore_errors=True)
+    command = [sys.executable, "-m", "facetgrade", "grade", str(case.folder)]
+    command += ["-o", str(out), "--levels", case.levels]
+    command += ["--workers", str(case.workers)]
+    start_s = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    clock_s = time.perf_counter() - start_s
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}")
+    return Measured(
+        clock_s=clock_s,
+        processor_s=usage.ru_utime + usage.ru_stime,
+        peak_mb=usage.ru_maxrss * BYTES_PER_KB / BYTES_PER_MB,
+    )
+
+
+def _median(values: list[Measured]) -> dict[str, float]:
+    """Return medians over the rounds."""
+    return {
+        name: round(statistics.median(getattr(one, name) for one in values), 2)
+        for name in ("clock_s", "processor_s", "peak_mb")
+    }
+
+
+def _summary(cases: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Return what a further study adds, and what a second worker gains."""
+    one = cases["1 workers"]
+    further = (one["clock_s"] - cases["cold"]["clock_s"]) / (STUDIES - 1)
+    summary = {"cold_s": cases["cold"]["clock_s"], "further_s": round(further, 2)}
+    if "2 workers" in cases:
+        gain = one["clock_s"] / cases["2 workers"]["clock_s"]
+        summary["two_workers_over_one"] = round(gain, 2)
+    return summary
+
+
+if __name__ == "__main__":
+    main()
