@@ -27,7 +27,11 @@ from facetgrade.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from facetgrade.batch import BatchJob
+    from facetgrade.ingest import Privacy
     from facetgrade.pacs import PacsSettings, StudyQuery
+    from facetgrade.pacs.listen import GradeStudy
+    from facetgrade.request import Request
 
 _NEEDED = ("pynetdicom", "dicomweb_client", "requests", "keyring", "tenacity")
 
@@ -159,39 +163,49 @@ def listen(
     privacy = make_privacy(key, keep_patient_id=False, mask_uids=False)
     console = open_console(out)
 
-    from facetgrade.batch import Anchors, BatchJob
-    from facetgrade.batch.grader import Grader
-    from facetgrade.config import read_config, read_settings, shipped_path
-    from facetgrade.exchange.settings import ExchangeSettings
     from facetgrade.pacs.listen import ListenJob
     from facetgrade.pacs.listen import listen as listen_for_studies
     from facetgrade.request import Request
-    from facetgrade.stopwatch import Stopwatch
 
-    pipeline = read_config(config)
-    labels = read_settings(shipped_path("configs/exchange.toml"), ExchangeSettings)
-    grader = Grader(pipeline, device, Stopwatch())
     request = Request(levels=chosen, accept_assumed_levels=accept_assumed_levels)
+    batch, grade = _grading(out, config, device, request, privacy)
     job = ListenJob(
         settings=settings,
-        batch=BatchJob(
-            inputs=(),
-            out=out,
-            config=pipeline,
-            context=grader.context,
-            request=request,
-            anchors=Anchors(),
-            privacy=privacy,
-            dicom=labels.dicom,
-            retry_quarantined=True,
-        ),
-        grade=grader.grade,
+        batch=batch,
+        grade=grade,
         destination=destination,
         patience=Patience(settings.retry),
     )
     stop = Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     listen_for_studies(job, stop=stop, tell=_teller(console))
+
+
+def _grading(
+    out: Path, config: Path | None, device: str, request: Request, privacy: Privacy
+) -> tuple[BatchJob, GradeStudy]:
+    """Say how arriving studies are graded, always with SEG and SR."""
+    from facetgrade.batch import Anchors, BatchJob
+    from facetgrade.batch.grader import Grader
+    from facetgrade.config import read_config, read_settings, shipped_path
+    from facetgrade.exchange.settings import ExchangeSettings
+    from facetgrade.stopwatch import Stopwatch
+
+    pipeline = read_config(config)
+    labels = read_settings(shipped_path("configs/exchange.toml"), ExchangeSettings)
+    grader = Grader(pipeline, device, Stopwatch())
+    job = BatchJob(
+        inputs=(),
+        out=out,
+        config=pipeline,
+        context=grader.context,
+        request=request,
+        anchors=Anchors(),
+        privacy=privacy,
+        dicom=labels.dicom,
+        retry_quarantined=True,
+    )
+    return job, grader.grade
 
 
 def _read_nodes(path: Path | None) -> PacsSettings:
