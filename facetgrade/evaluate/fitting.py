@@ -138,16 +138,22 @@ def accepted_joints(
 def fit_numbering(
     studies: Sequence[ObservedStudy], settings: CalibrateSettings
 ) -> NumberingSettings:
-    """Fit the temperature, the vote for the sacrum, then the least probability."""
-    choices = settings.choices
+    """Fit the temperature, the vote for the sacrum, then the least probability.
+
+    None falls below its start: simulated junctions are easier to number than real ones,
+    so that they can show that a numbering is less sure, never that it is surer.
+    """
+    choices, start = settings.choices, settings.start
     found = [study.numbering for study in studies if study.numbering]
-    temperature = fit_temperature(found, settings.start.vote_temperature)
+    fitted = fit_temperature(found, start.vote_temperature)
+    temperature = max(fitted, start.vote_temperature)
     sacrum_vote = choose_sacrum_vote(
         np.array([one.sacrum_vote for one in found], np.float64),
         np.array([study.cut.sacrum_vote for study in studies if study.cut], np.float64),
         claimed=choices.claimed_without_sacrum,
     )
     sacrum_vote = min(sacrum_vote, choices.largest_sacrum_vote)
+    sacrum_vote = max(sacrum_vote, start.min_sacrum_vote)
     seen = [one for one in found if one.sacrum_vote >= sacrum_vote]
     minimum = choose_minimum(
         best_probabilities(seen, temperature),
@@ -157,7 +163,7 @@ def fit_numbering(
     )
     return NumberingSettings(
         vote_temperature=temperature,
-        min_numbering_probability=minimum,
+        min_numbering_probability=max(minimum, start.min_numbering_probability),
         min_sacrum_vote=sacrum_vote,
     )
 

@@ -145,7 +145,7 @@ class StartSettings(_Section):
     Attributes
     ----------
     vote_temperature, min_numbering_probability, min_sacrum_vote : float
-        As in the section ``[localize]`` of pipeline.toml.
+        As in the section ``[localize]`` of pipeline.toml; only ever raised.
     minimum_typicality : float
         As in grade.toml; only ever raised, as simulated joints are all typical.
     confidence : ConfidenceSettings

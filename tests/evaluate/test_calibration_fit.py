@@ -146,6 +146,14 @@ def test_a_wrong_numbering_is_not_decided():
     }
 
 
+def test_studies_that_are_all_right_never_make_the_numbering_surer():
+    fitted = fit_settings(observed_studies(40), SHIPPED, RULES).numbering
+
+    assert fitted.vote_temperature >= SHIPPED.start.vote_temperature
+    assert fitted.min_numbering_probability >= SHIPPED.start.min_numbering_probability
+    assert fitted.min_sacrum_vote >= SHIPPED.start.min_sacrum_vote
+
+
 def test_fitted_probabilities_are_better_on_patients_held_out():
     studies = observed_studies(40)
     fitted = fit_settings(studies, SHIPPED, RULES)
