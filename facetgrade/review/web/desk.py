@@ -69,6 +69,17 @@ class Desk:
                 return OpenedJoint(item, self.store.case(item.case_id), one)
         raise NotFoundError("there is no such joint in this case")
 
+    def slot_names(self, opened: OpenedJoint) -> dict[str, str]:
+        """Name the slots of an item: A and B only while the order of time is masked."""
+        item = opened.item
+        if self.charter.time_order == "masked":
+            return {slot: slot for slot in item.slots}
+        studies = {study.visit: study for study in opened.case.studies}
+        return {
+            slot: f"{slot}: {visit} {studies[visit].date}".strip()
+            for slot, visit in zip(item.slots, item.visits, strict=True)
+        }
+
     def sees_ai(self, item: WorkItem, joint: FacetJoint) -> bool:
         """Tell whether the reader of an item may see the result of facetgrade now."""
         return self.charter.ai == "shown-from-start" or joint in item.locked

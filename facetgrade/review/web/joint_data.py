@@ -66,6 +66,7 @@ def joint_data(desk: Desk, session: Session, opened: OpenedJoint) -> Json:
         "name": str(joint),
         "place": _place(item, items),
         "slots": list(item.slots),
+        "slot_names": desk.slot_names(opened),
         "views": [
             {"label": view_label(view), "plane": _shown_plane(view)} for view in views
         ],

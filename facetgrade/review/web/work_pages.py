@@ -65,7 +65,7 @@ def show_reading(
         request,
         "read.html.j2",
         session,
-        slots=opened.item.slots,
+        slots=desk.slot_names(opened),
         reasons=UNGRADABLE_REASONS,
         grades=list(enumerate(GRADES)),
         start=joint_url(opened.item, opened.joint),

@@ -98,6 +98,24 @@ def test_page_data_cost_less_than_half_a_second(opened):
     assert min(times_s) < 0.5
 
 
+def test_a_single_reading_shows_one_examination(open_desk, visitors):
+    desk = open_desk(reading="single")
+    client = visitors(desk)("ann")
+    assert len(desk.store.work_list("ann")) == 4
+    page = client.get(joints_of(desk, "ann")[0]).json()
+    assert page["slots"] == ["A"]
+    assert client.get(page["images"]["A"][0]).status_code == 200
+
+
+def test_dates_are_shown_only_where_the_order_is_not_masked(open_desk, visitors):
+    desk = open_desk(time_order="shown")
+    client = visitors(desk)("ann")
+    names = client.get(joints_of(desk, "ann")[0]).json()["slot_names"]
+    dates = {study.date for case in desk.store.cases() for study in case.studies}
+    assert names["A"].startswith("A: baseline 20")
+    assert names["B"].split()[-1] in dates
+
+
 @pytest.mark.parametrize("view", ["blind", "sees-both"])
 def test_an_adjudicator_sees_the_reads_only_if_the_charter_says_so(
     open_desk, visitors, read_body, view

@@ -184,7 +184,7 @@ export class JointView {
       const key = `${url}|${row.plane}`;
       if (this.shown[index] === key) continue;
       this.shown[index] = key;
-      work.push(this.#fill(viewport, url, view, row.plane, slot));
+      work.push(this.#fill(viewport, url, view, row.plane, this.joint.slot_names[slot]));
     }
     await Promise.all(work);
     for (const one of this.viewports) one.window(...this.windowLevels);
@@ -192,10 +192,9 @@ export class JointView {
     this.#spread();
   }
 
-  async #fill(viewport, url, view, plane, slot) {
+  async #fill(viewport, url, view, plane, name) {
     const buffer = url ? await this.fetchImage(url) : null;
-    await viewport.show(buffer, view, plane, slot);
-    viewport.labels = slot;
+    await viewport.show(buffer, view, plane, name);
   }
 
   get windowLevels() {
