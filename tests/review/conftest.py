@@ -11,8 +11,6 @@ from types import ModuleType
 
 import pytest
 
-pytest.importorskip("sqlalchemy")
-
 
 def _load(name: str, path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
