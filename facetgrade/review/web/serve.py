@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CACHE = Path("review") / "images"
 
+_BACKLOG = 128
 _LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]", "::1"]
 
 
@@ -138,6 +139,8 @@ def listen(options: ServeOptions) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((options.host, options.port))
+        # Links are printed before the server runs: who is quick waits a moment.
+        listening.listen(_BACKLOG)
     except OSError as error:
         listening.close()
         raise ConfigError(
