@@ -95,6 +95,7 @@ def write_phantom(
     patient: Patient | None = None,
     day: date = date(2021, 5, 4),
     seed: int = 1,
+    syntax: str = "explicit",
 ) -> Path:
     """Write a sagittal and an oblique two-block axial series, both fat-suppressed."""
     rng = np.random.default_rng(seed)
@@ -105,7 +106,7 @@ def write_phantom(
         study_date=day,
         hour=9,
         habit=habit,
-        transfer_syntax="explicit",
+        transfer_syntax=syntax,
     )
     grids = {Plane.SAGITTAL: (sagittal(),), Plane.AXIAL: oblique_blocks()}
     for number, (plane, geometries) in enumerate(grids.items(), start=2):

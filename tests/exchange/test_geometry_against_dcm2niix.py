@@ -63,3 +63,19 @@ def test_every_stack_has_the_same_place_and_voxels(tmp_path, habit, flip):
         np.testing.assert_allclose(
             placed(stack, image), stack.volume.voxels, rtol=1e-6, atol=1e-6
         )
+
+
+@pytest.mark.parametrize("syntax", ["rle", "jpeg-ls", "jpeg-2000"])
+def test_compressed_multi_frame_images_are_the_same(tmp_path, syntax):
+    # dcm2niix decodes no compressed multi-frame image, so that only the uncompressed
+    # ones above are compared with it
+    studies = []
+    for one in ("explicit", syntax):
+        write_phantom(tmp_path / one, Habit.ENHANCED, syntax=one)
+        studies.append(load(tmp_path / one)[1])
+    for plain, packed in zip(studies[0].series, studies[1].series, strict=True):
+        for first, second in zip(plain.stacks, packed.stacks, strict=True):
+            np.testing.assert_array_equal(first.volume.voxels, second.volume.voxels)
+            np.testing.assert_array_equal(
+                first.volume.geometry.index_to_lps, second.volume.geometry.index_to_lps
+            )
