@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import os
 import signal
 import subprocess
@@ -10,8 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.deidentify.test_deidentify import plant
 from tests.test_cli import command, home  # noqa: F401
 
+LIBRARIES = (
+    "pynetdicom",
+    "dicomweb_client",
+    "urllib3",
+    "requests",
+    "keyring",
+    "pydicom",
+)
 SAMPLE = Path(__file__).parents[2] / "data_samples" / "sim-0001_baseline" / "dicom"
 
 
@@ -20,6 +30,40 @@ def key(tmp_path):
     path = tmp_path / "secret.key"
     path.write_bytes(b"0123456789abcdef")
     return path
+
+
+@pytest.fixture(autouse=True)
+def loggers():
+    """Give the libraries their voice back, which the commands take."""
+    ours = [logging.getLogger(name) for name in LIBRARIES]
+    before = [(one.handlers, one.propagate) for one in ours]
+    yield
+    for one, (handlers, propagate) in zip(ours, before, strict=True):
+        one.handlers, one.propagate = handlers, propagate
+
+
+@pytest.mark.parametrize("protocol", ["web", "get"])
+def test_no_line_log_or_name_holds_a_canary(
+    protocol,
+    command,  # noqa: F811
+    orthanc,
+    nodes,
+    key,
+    tmp_path,
+):
+    orthanc.put(plant(tmp_path / "planted"))
+    patients = tmp_path / "patients.txt"
+    patients.write_text("CANARY02\nCANARY99\n")
+    out = tmp_path / "out"
+    lists = ("--patients", patients, "--nodes", nodes, "--key", key)
+    code, *shown = command("pull", protocol, "-o", out, *lists)
+    assert code == 3
+    assert "1 study complete, 4 images" in shown[0]
+    assert "nothing found for entry 2 of the list of patients" in shown[0]
+    shown.append((out / "facetgrade.log").read_text())
+    shown += [str(path.relative_to(out)) for path in out.rglob("*")]
+    assert "CANARY" not in "".join(shown)
+    assert "1903" not in "".join(shown)
 
 
 @pytest.mark.slow
