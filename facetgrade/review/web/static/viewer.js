@@ -226,9 +226,9 @@ export class JointView {
     const volume = this.viewports.find((one) => one.volume)?.volume;
     if (!volume || !voxels) return;
     const count = volume.dims[axis + 1];
-    const index = Math.round(this.position[axis] * count - 0.5) + voxels;
-    const kept = Math.min(Math.max(index, 0), count - 1);
-    this.position[axis] = (kept + 0.5) / count;
+    const edge = 0.5 / count;
+    const moved = this.position[axis] + voxels / count;
+    this.position[axis] = Math.min(Math.max(moved, edge), 1 - edge);
     this.#spread();
   }
 
