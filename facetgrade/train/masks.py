@@ -68,11 +68,15 @@ class Annotation:
         Grids on which the reader worked; outside of them nothing is known.
     known : frozenset of Structure or Lesion
         Kinds that were looked for: without an outline they are absent.
+    others : tuple of Mask
+        What was outlined for other joints in the same files. A voxel has one number
+        only, so nothing is known of it for this joint.
     """
 
     masks: Mapping[Structure | Lesion, tuple[Mask, ...]]
     geometries: tuple[VolumeGeometry, ...]
     known: frozenset[Structure | Lesion]
+    others: tuple[Mask, ...] = ()
 
     @property
     def center_lps_mm(self) -> NDArray[np.float64] | None:
@@ -149,9 +153,11 @@ def read_annotation(row: ManifestRow) -> Annotation | None:
     masks: dict[Structure | Lesion, tuple[Mask, ...]] = {}
     geometries: list[VolumeGeometry] = []
     known: set[Structure | Lesion] = set()
+    others: list[Mask] = []
     for path, scheme in zip(row.masks, row.schemes, strict=True):
         read = _read_nifti if is_nifti_mask(path) else _read_segmentation
-        found, places, looked_for = read(path, scheme, row.joint)
+        found, places, looked_for, elsewhere = read(path, scheme, row.joint)
+        others += elsewhere
         for kind, mask in found.items():
             masks[kind] = (*masks.get(kind, ()), *mask)
         geometries += places
@@ -160,6 +166,7 @@ def read_annotation(row: ManifestRow) -> Annotation | None:
         masks=masks,
         geometries=tuple(geometries),
         known=frozenset(known) if not row.annotated else _named(row.annotated),
+        others=tuple(others),
     )
 
 
@@ -189,15 +196,21 @@ def sample_lesions(annotation: Annotation, grid: VolumeGeometry) -> NDArray[np.u
 
 
 def sample_covered(annotation: Annotation, grid: VolumeGeometry) -> NDArray[np.bool_]:
-    """Return where the reader's grids reach."""
+    """Return where the reader's grids reach and no other joint was outlined."""
     reached = [covered(geometry, grid) for geometry in annotation.geometries]
-    return np.asarray(np.any(reached, axis=0))
+    known = np.asarray(np.any(reached, axis=0))
+    for mask in annotation.others:
+        known &= (
+            resample(mask.voxels.astype(np.uint8), mask.geometry, grid, order=0) == 0
+        )
+    return known
 
 
 _Found = tuple[
     dict[Structure | Lesion, tuple[Mask, ...]],
     list[VolumeGeometry],
     set[Structure | Lesion],
+    list[Mask],
 ]
 
 
@@ -215,7 +228,11 @@ def _read_nifti(path: Path, scheme: str, joint: FacetJoint) -> _Found:
         for code in np.unique(codes)
         if code
     }
-    return masks, [labels.geometry], _looked_for(labels, scheme)
+    elsewhere = Mask(
+        geometry=labels.geometry, voxels=(labels.voxels > 0) & (codes == 0)
+    )
+    others = [elsewhere] if elsewhere.voxels.any() else []
+    return masks, [labels.geometry], _looked_for(labels, scheme), others
 
 
 def joint_codes(labels: LabelGrid, scheme: str, joint: FacetJoint) -> NDArray[np.int16]:
@@ -262,13 +279,16 @@ def _read_segmentation(path: Path, scheme: str, joint: FacetJoint) -> _Found:
         raise MaskError(path, f"is neither NIfTI nor DICOM SEG ({error})") from error
     masks: dict[Structure | Lesion, tuple[Mask, ...]] = {}
     geometries = []
+    others = []
     for segment in segments:
         geometries.append(segment.mask.geometry)
+        if segment.joint != joint:
+            others.append(segment.mask)
         if segment.joint == joint and segment.kind is not None:
             kind = _KINDS[segment.kind]
             masks[kind] = (*masks.get(kind, ()), segment.mask)
     lesions: set[Structure | Lesion] = {k for k in Lesion if k is not Lesion.CYST}
-    return masks, geometries, lesions | set(masks)
+    return masks, geometries, lesions | set(masks), others
 
 
 def _named(names: frozenset[str]) -> frozenset[Structure | Lesion]:

@@ -20,6 +20,7 @@ from facetgrade.train.manifest import ManifestError, read_manifest
 from facetgrade.train.masks import (
     MaskError,
     read_annotation,
+    sample_covered,
     sample_lesions,
     sample_structures,
 )
@@ -64,6 +65,9 @@ def test_labels_of_a_study_map_are_those_of_the_joint(tmp_path):
     # (1, 2, 3): x = -10 + 3 * 0.6, y = 20 + 2 * 0.5, z = 30 + 1 * 4
     assert annotation.center_lps_mm == pytest.approx([-8.2, 21.0, 34.0])
     assert set(annotation.masks) == {Structure.JOINT_SPACE, Lesion.EFFUSION}
+    # nothing is known where another joint was outlined
+    covered = sample_covered(annotation, GRID)
+    assert np.argwhere(~covered).tolist() == [[0, 0, 0]]
     lesions = sample_lesions(annotation, GRID)
     assert np.argwhere(lesions).tolist() == [[0, 1, 2, 4]]
     assert np.argwhere(sample_structures(annotation, GRID)).tolist() == [[1, 2, 3]]
