@@ -59,16 +59,13 @@ def verify_command(
     models: ModelsFolder = None,
 ) -> None:
     """Check hashes and architectures; exit code 2 at the first that is wrong."""
-    import torch
-
-    from facetgrade.inference.library import list_models, verify_file
-    from facetgrade.inference.weights import load_weights
+    from facetgrade.inference.library import list_models, verify_file, verify_model
 
     for name in names or [model.name for model in list_models(models)]:
         if name.endswith((".safetensors", ".pt", ".pth", ".bin")):
             verify_file(Path(name))
         else:
-            load_weights(name, torch.device("cpu"))
+            verify_model(name)
         typer.echo(f"{name}: verified")
 
 

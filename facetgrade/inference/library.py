@@ -24,6 +24,7 @@ from facetgrade.inference.weights import (
     MANIFEST,
     ModelEntry,
     find_model,
+    load_weights,
     read_tensors,
     user_models,
     weights_from,
@@ -125,6 +126,17 @@ def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
         digest.update(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
         digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def verify_model(name: str) -> None:
+    """Check hash and architecture of a model by its name.
+
+    Raises
+    ------
+    ModelError, ConfigError
+        As `load_weights`.
+    """
+    load_weights(name, torch.device("cpu"))
 
 
 def verify_file(path: Path) -> ModelEntry:
