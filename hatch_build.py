@@ -24,7 +24,8 @@ class ViewerHook(BuildHookInterface[Any]):
         if version != "standard":
             return
         bundle = _fetch_script(Path(self.root)).fetch_viewer()
-        build_data["artifacts"].append(f"/{bundle.relative_to(self.root).as_posix()}")
+        folder = bundle.parent.relative_to(self.root).as_posix()
+        build_data["artifacts"].append(f"/{folder}/*")
 
 
 def _fetch_script(root: Path) -> Any:

@@ -1,3 +1,4 @@
+import gc
 import shutil
 import ssl
 import subprocess
@@ -14,9 +15,18 @@ from facetgrade.pacs.server import serve
 from tests.ingest.builders import gradient_volume, write_series
 from tests.pacs.conftest import free_port
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("openssl") is None, reason="openssl is missing"
-)
+pytestmark = [
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is missing"),
+    # Servers leave the sockets of callers whom they refused to the garbage collector.
+    pytest.mark.filterwarnings("ignore:.*unclosed <ssl.SSLSocket"),
+]
+
+
+@pytest.fixture(autouse=True)
+def refused_sockets():
+    """Collect them here, not during a later test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
