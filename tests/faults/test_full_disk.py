@@ -48,7 +48,7 @@ def test_a_read_only_output_folder_is_one_sentence(tmp_path):
 
 @pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_no_success(tmp_path):
-    run = grade_into(tmp_path, size="700k", mode="rw")
+    run = grade_into(tmp_path, size="400k", mode="rw")
     shown = " ".join((run.stdout + run.stderr).split())
     assert "No space left on device" in shown or "disk is full" in shown, shown
     assert "Traceback" not in shown
