@@ -10,7 +10,8 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from facetgrade.batch.line import grade_overlapped
 from facetgrade.batch.messages import (
     Channel,
     Entered,
+    FromWorker,
     Loaded,
     Logged,
     Ready,
@@ -39,28 +41,29 @@ LOST = 1
 def main() -> None:
     """Take studies until the run that started this process ends."""
     channel = _own_pipes()
-    _send_logs(channel)
+    say = partial(_say, channel)
+    _send_logs(say)
     setup = channel.receive()
     if not isinstance(setup, Setup):
         sys.exit(LOST)
     tasks: SimpleQueue[StudyTask] = SimpleQueue()
     try:
         grader = _start(setup)
-        channel.send(Ready(context=grader.context))
+        say(Ready(context=grader.context))
         job = channel.receive()
         if not isinstance(job, BatchJob):
             sys.exit(LOST)
         Thread(target=_receive, args=(channel, tasks), daemon=True).start()
-        channel.send(Loaded(seconds=grader.load()))
+        say(Loaded(seconds=grader.load()))
     except FacetGradeError as error:
-        channel.send(Refused(error=type(error).__name__, message=str(error)))
+        say(Refused(error=type(error).__name__, message=str(error)))
         sys.exit(LOST)
     grade_overlapped(
         _forever(tasks),
         job,
         grader.grade,
-        done=channel.send,
-        told=lambda task, stage: channel.send(Entered(folder=task.folder, stage=stage)),
+        done=say,
+        told=lambda task, stage: say(Entered(folder=task.folder, stage=stage)),
     )
 
 
@@ -72,6 +75,14 @@ def _own_pipes() -> Channel:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     return Channel(incoming, outgoing)
+
+
+def _say(channel: Channel, message: FromWorker) -> None:
+    """Tell the run; end the process, without a word, if the run is gone."""
+    try:
+        channel.send(message)
+    except OSError:
+        os._exit(LOST)
 
 
 def _start(setup: Setup) -> Grader:
@@ -93,26 +104,26 @@ def _forever(tasks: SimpleQueue[StudyTask]) -> Iterator[StudyTask]:
         yield tasks.get()
 
 
-def _send_logs(channel: Channel) -> None:
+def _send_logs(say: Callable[[FromWorker], None]) -> None:
     """Send the log lines of facetgrade to the run; drop warnings of libraries."""
     warnings.simplefilter("ignore")
     ours = logging.getLogger("facetgrade")
     ours.setLevel(logging.INFO)
-    ours.handlers = [_Sender(channel)]
+    ours.handlers = [_Sender(say)]
     ours.propagate = False
 
 
 class _Sender(logging.Handler):
-    """Hands log lines to a channel."""
+    """Hands log lines to the run."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, say: Callable[[FromWorker], None]) -> None:
         super().__init__()
-        self._channel = channel
+        self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send one line."""
         text = record.getMessage()
-        self._channel.send(Logged(name=record.name, level=record.levelno, text=text))
+        self._say(Logged(name=record.name, level=record.levelno, text=text))
 
 
 if __name__ == "__main__":
