@@ -128,9 +128,12 @@ class BatchSummary:
 
     @property
     def exit_code(self) -> int:
-        """0 all finished, 1 bug, 2 nothing could be processed, 3 some failed."""
+        """0 all finished, 1 bug, 2 nothing could be processed, 3 some failed.
+
+        A shard of a small cohort may hold no study, and has then finished all.
+        """
         if self.bugs:
             return 1
-        if not self.entries:
-            return 2
-        return 3 if self.failures else 0
+        if not self.failures:
+            return 0
+        return 3 if self.entries else 2

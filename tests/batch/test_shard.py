@@ -33,6 +33,14 @@ def test_shards_of_one_folder_end_with_complete_tables(make_job):
     assert len(rows(make_job())) == 8
 
 
+def test_a_shard_that_holds_no_study_has_finished_all_of_its_studies(make_job):
+    # 20 shards of 2 studies: 18 or more hold none.
+    shards = [parse_shard(f"{k}/20") for k in range(1, 21)]
+    summaries = [run(make_job(shard=shard))[0] for shard in shards]
+    assert min(len(summary.entries) for summary in summaries) == 0
+    assert {summary.exit_code for summary in summaries} == {0}
+
+
 def test_a_run_over_all_takes_over_what_shards_did(make_job):
     for k in (1, 2):
         run(make_job(shard=parse_shard(f"{k}/2")))
