@@ -121,8 +121,19 @@ class Ledger:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the database."""
+        """Close the database; say in one line why it could not be used.
+
+        Raises
+        ------
+        OutputError
+            If the database failed inside the block, on a full disk for example.
+        """
         self._database.close()
+        if isinstance(error, sqlite3.Error):
+            raise OutputError(
+                f"{self._path}: unusable ({error}); the studies done are kept, run the "
+                "command again once it can be written"
+            ) from error
 
     def claim(self, made_by: Mapping[str, Any], *, start_over: bool) -> tuple[str, ...]:
         """Tie the folder to one configuration and its models.

@@ -1,8 +1,8 @@
 import pytest
 
-from facetgrade.batch.ledger import Ledger, fingerprint
+from facetgrade.batch.ledger import FailedStudy, Ledger, fingerprint
 from facetgrade.errors import OutputError
-from facetgrade.report import StudyEntry
+from facetgrade.report import Failure, StudyEntry
 
 MADE_BY = {"config": {"a": 1}, "models": {"m": "ff"}}
 
@@ -78,3 +78,23 @@ def test_a_damaged_ledger_is_refused(tmp_path):
 def test_the_fingerprint_does_not_depend_on_the_order_of_keys():
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})
+
+
+def test_a_disk_that_fills_up_under_the_ledger_is_one_line(tmp_path):
+    long = Failure(source="a", message="x" * 100_000, stage="read")
+    failed = FailedStudy(
+        folder="studies/a",
+        failure=long,
+        cause="data",
+        attempts=1,
+        files_key="",
+        kept_out=False,
+    )
+
+    def fill(ledger):
+        with ledger:
+            ledger._database.execute("PRAGMA max_page_count = 14")
+            ledger.record_failure(failed)
+
+    with pytest.raises(OutputError, match=r"ledger.sqlite: unusable .*is full.*again"):
+        fill(Ledger(tmp_path))
