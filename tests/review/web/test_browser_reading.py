@@ -224,7 +224,7 @@ def look_around(page, pictures):
     page.screenshot(path=pictures / "reasons.png")
     page.keyboard.press("4")
     chosen = page.locator(".slot[data-slot=A] .chosen", has_text="motion")
-    chosen.wait_for(timeout=10_000)
+    chosen.wait_for()
     page.keyboard.press("2")
     page.wait_for_selector("body[data-prefetched]")
     page.keyboard.press(" ")
