@@ -133,8 +133,7 @@ def account(
     from facetgrade.review.accounts import Accounts
     from facetgrade.review.people import Account, Origin
 
-    url = _existing(db)
-    store = _open_store(url, db_password_file, audit_key, head or _head_beside(url))
+    store = _reopen_store(db, db_password_file, audit_key, head)
     rules = store.charter()
     role = next((one.role for one in rules.people if one.name == name), None)
     if role is None:
@@ -191,8 +190,7 @@ def export(
     _need_review_packages()
     from facetgrade.review.export import write_export
 
-    url = _existing(db)
-    store = _open_store(url, db_password_file, audit_key, head or _head_beside(url))
+    store = _reopen_store(db, db_password_file, audit_key, head)
     for path in write_export(store, out, with_agreement=agreement):
         typer.echo(path)
 
@@ -213,8 +211,7 @@ def export_training(
     _need_review_packages()
     from facetgrade.review.training import write_training_set
 
-    url = _existing(db)
-    store = _open_store(url, db_password_file, audit_key, head or _head_beside(url))
+    store = _reopen_store(db, db_password_file, audit_key, head)
     typer.echo(write_training_set(store, out, images))
 
 
@@ -242,6 +239,14 @@ def _open_store(
         head_file=head,
         password_file=password_file,
     )
+
+
+def _reopen_store(
+    db: str, password_file: Path | None, audit_key: Path | None, head: Path | None
+) -> Store:
+    """Open the store of a review that has begun."""
+    url = _existing(db)
+    return _open_store(url, password_file, audit_key, head or _head_beside(url))
 
 
 def _engine(db: str, password_file: Path | None) -> Engine:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,12 +24,24 @@ ConfigFile = Annotated[
 ]
 
 
+def _console() -> Console:
+    """Return a terminal that may be left unread: a run into `head` goes on."""
+    from rich.console import Console
+
+    class Unread(Console):
+        def on_broken_pipe(self) -> None:
+            self.quiet = True
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+
+    return Unread()
+
+
 def open_console(out: Path) -> Console:
     """Set up the terminal and the log: INFO to a file, warnings to the screen.
 
     Warnings of libraries may quote headers with the name of a patient and are dropped.
     """
-    from rich.console import Console
     from rich.logging import RichHandler
 
     try:
@@ -39,7 +53,7 @@ def open_console(out: Path) -> Console:
         raise OutputError(f"{out}: cannot be written ({error.strerror})") from error
     line = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     to_file.setFormatter(logging.Formatter(line))
-    console = Console()
+    console = _console()
     to_screen = RichHandler(
         logging.WARNING, console, show_time=False, show_path=False, markup=False
     )

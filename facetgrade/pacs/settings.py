@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -50,7 +51,7 @@ class TlsSettings(_Section):
         return self
 
 
-class _Node(_Section):
+class _Node(_Section, ABC):
     """What every node has.
 
     Attributes
@@ -83,9 +84,9 @@ class _Node(_Section):
         return self.tls is not None
 
     @property
+    @abstractmethod
     def address(self) -> str:
         """Name or address of the machine."""
-        raise NotImplementedError
 
 
 class DicomwebNode(_Node):

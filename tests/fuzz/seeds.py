@@ -9,6 +9,7 @@ import json
 import tarfile
 import warnings
 import zipfile
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -18,8 +19,6 @@ from pydicom.fileset import FileSet
 
 from facetgrade.config_files import shipped_path
 from facetgrade.geometry import Volume, VolumeGeometry
-from facetgrade.simulate.imperfections import Imperfections
-from facetgrade.simulate.protocols import FatSuppression, Protocol
 from facetgrade.simulate.vendors import (
     AcquiredSeries,
     Examination,
@@ -28,7 +27,7 @@ from facetgrade.simulate.vendors import (
     new_uid,
     write_series,
 )
-from facetgrade.study import Plane, Sequence
+from tests.simulate.acquired import IMPERFECTIONS, PROTOCOL
 
 SHAPE = (3, 32, 34)  # JPEG 2000 wants 32 or more
 SYNTAXES = ("explicit", "rle", "jpeg-ls", "jpeg-2000")
@@ -126,39 +125,12 @@ def _series(rng: np.random.Generator) -> AcquiredSeries:
         shape=SHAPE,
     )
     ramp = np.arange(np.prod(SHAPE)).reshape(SHAPE).astype(np.float32)
-    protocol = Protocol(
-        name="axial_t2_fs",
-        sequence=Sequence.T2_FS,
-        plane=Plane.AXIAL,
-        field_t=1.5,
-        tr_ms=4000.0,
-        te_ms=70.0,
-        ti_ms=0.0,
-        echo_train_length=16,
-        fat_suppression=FatSuppression.SPECTRAL,
-        contrast_agent=False,
-        slice_thickness_mm=4.0,
-        gap_mm=0.4,
-        pixel_mm=0.7,
-        matrix=SHAPE[2],
-        slices=SHAPE[0],
-    )
-    imperfections = Imperfections(
-        snr=30.0,
-        coil_depth_mm=100.0,
-        coil_correction=1.0,
-        bias_amplitude=0.0,
-        phase_axis=2,
-        kept_phase=0.8,
-        kept_frequency=1.0,
-        chemical_shift_px=1.0,
-        fat_residual=0.1,
-    )
+    protocol = replace(PROTOCOL, matrix=SHAPE[2], slices=SHAPE[0])
     return AcquiredSeries(
         number=6,
         uid=new_uid(rng),
         protocol=protocol,
-        imperfections=imperfections,
+        imperfections=IMPERFECTIONS,
         volumes=(Volume(geometry=geometry, voxels=ramp),),
     )
 

@@ -9,8 +9,7 @@ import pydicom
 import pytest
 
 from facetgrade.geometry import Volume, VolumeGeometry
-from facetgrade.simulate.imperfections import Imperfections
-from facetgrade.simulate.protocols import FatSuppression, Protocol
+from facetgrade.simulate.protocols import FatSuppression
 from facetgrade.simulate.vendors import (
     AcquiredSeries,
     Examination,
@@ -21,37 +20,9 @@ from facetgrade.simulate.vendors import (
     written_uid,
 )
 from facetgrade.simulate.vendors.texts import series_texts
-from facetgrade.study import Plane, Sequence
+from tests.simulate.acquired import IMPERFECTIONS, PROTOCOL
 
 SPACING_MM = (4.4, 0.7, 0.7)
-PROTOCOL = Protocol(
-    name="axial_t2_fs",
-    sequence=Sequence.T2_FS,
-    plane=Plane.AXIAL,
-    field_t=1.5,
-    tr_ms=4000.0,
-    te_ms=70.0,
-    ti_ms=0.0,
-    echo_train_length=16,
-    fat_suppression=FatSuppression.SPECTRAL,
-    contrast_agent=False,
-    slice_thickness_mm=4.0,
-    gap_mm=0.4,
-    pixel_mm=0.7,
-    matrix=48,
-    slices=5,
-)
-IMPERFECTIONS = Imperfections(
-    snr=30.0,
-    coil_depth_mm=100.0,
-    coil_correction=1.0,
-    bias_amplitude=0.0,
-    phase_axis=2,
-    kept_phase=0.8,
-    kept_frequency=1.0,
-    chemical_shift_px=1.0,
-    fat_residual=0.1,
-)
 
 
 def block(tilt_deg, origin, slices):
