@@ -27,7 +27,6 @@ from facetgrade.ingest import (
     load_study,
     shipped_settings,
 )
-from facetgrade.simulate.imperfections import Imperfections
 from facetgrade.simulate.protocols import FatSuppression, Protocol
 from facetgrade.simulate.vendors import (
     AcquiredSeries,
@@ -39,19 +38,9 @@ from facetgrade.simulate.vendors import (
 )
 from facetgrade.study import Plane, Sequence, Study
 from tests.report import builders as phantom
+from tests.simulate.acquired import IMPERFECTIONS
 
 PRIVACY = Privacy(key=b"0123456789abcdef", keep_patient_id=False, mask_uids=False)
-IMPERFECTIONS = Imperfections(
-    snr=30.0,
-    coil_depth_mm=100.0,
-    coil_correction=1.0,
-    bias_amplitude=0.0,
-    phase_axis=2,
-    kept_phase=0.8,
-    kept_frequency=1.0,
-    chemical_shift_px=1.0,
-    fat_residual=0.1,
-)
 SPACING_MM = (4.4, 1.0, 1.0)
 
 
