@@ -92,7 +92,18 @@ def measure_truth(
     Extents, SequenceGrade
         What the joint truly shows, on a grid of about 0.8 x 0.4 x 0.4 mm.
     """
-    masks = truth_joint_masks(scene, joint, fine_joint_grid(scene, joint))
+    return grade_masks(fine_truth_masks(scene, joint), settings)
+
+
+def fine_truth_masks(scene: Scene, joint: FacetJoint) -> JointMasks:
+    """Return the true structures and lesions on the grid on which truth is measured."""
+    return truth_joint_masks(scene, joint, fine_joint_grid(scene, joint))
+
+
+def grade_masks(
+    masks: JointMasks, settings: GradeSettings
+) -> tuple[Extents, SequenceGrade]:
+    """Measure and grade masks with the rules of the grade stage."""
     extents = measure_extents(masks, settings.measure)
     return extents, apply_rules(extents, masks.sequence, settings)
 
@@ -175,18 +186,32 @@ def _mean_fraction(
     fraction = scene.column.lesions.get(lesion)
     if fraction is None:
         return mean
-    touched = _touched_box(fraction, scene.column.geometry)
+    near = _overlap(geometry, scene.column.geometry)
+    touched = _touched_box(fraction[near], _cropped(scene.column.geometry, near))
     if touched is None:
         return mean
     cropped, source = touched
     window = _overlap(source, geometry)
-    block = geometry.crop(
-        (window[0].start, window[1].start, window[2].start), mean[window].shape
-    )
+    block = _cropped(geometry, window)
     if 0 not in block.shape:
         samples = resample(cropped, source, _subdivide(block, parts))
         mean[window] = _blocks(samples, parts).mean(axis=(1, 3, 5))
     return mean
+
+
+def _cropped(
+    geometry: VolumeGeometry, window: tuple[slice, slice, slice]
+) -> VolumeGeometry:
+    """Return the grid of a block of indices."""
+    rows, columns = window[1], window[2]
+    return geometry.crop(
+        (window[0].start, rows.start, columns.start),
+        (
+            window[0].stop - window[0].start,
+            rows.stop - rows.start,
+            columns.stop - columns.start,
+        ),
+    )
 
 
 def _overlap(
@@ -206,6 +231,8 @@ def _touched_box(
     fraction: NDArray[np.float32], geometry: VolumeGeometry
 ) -> tuple[NDArray[np.float32], VolumeGeometry] | None:
     """Cut the smallest block that holds the lesion, one voxel of rim included."""
+    if fraction.size == 0:
+        return None
     lines = [(fraction.max(axis=axes) > 0.0) for axes in ((1, 2), (0, 2), (0, 1))]
     touched = [np.flatnonzero(line) for line in lines]
     if touched[0].size == 0:

@@ -13,16 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetgrade.anatomy import FacetJoint, Lesion
-from facetgrade.findings import Extents, Interval, JointFrame, SequenceGrade
+from facetgrade.findings import (
+    Extents,
+    Interval,
+    JointFrame,
+    JointMasks,
+    SequenceGrade,
+)
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.simulate.imperfections import Motion
 from facetgrade.simulate.scene import Scene, Tissue
-from facetgrade.simulate.truth import (
-    fine_joint_grid,
-    measure_truth,
-    truth_joint_masks,
-)
+from facetgrade.simulate.truth import fine_truth_masks, grade_masks
 from facetgrade.simulate.vendors import (
     AcquiredSeries,
     Examination,
@@ -62,13 +64,14 @@ def write_truth(
     habit = examination.habit
     joints = []
     for joint, frame in sorted(scene.joints.items()):
-        extents, result = measure_truth(scene, joint, grade)
+        masks = fine_truth_masks(scene, joint)
+        extents, result = grade_masks(masks, grade)
         entry = _joint_entry(joint, frame, extents, result)
         entry["covered"] = {
             written_uid(s.uid, habit): _covered(frame, s) for s in series
         }
         entry["metal_mm"] = metal_distance_mm(scene, frame)
-        entry["masks"] = _write_masks(folder, scene, joint)
+        entry["masks"] = _write_masks(folder, masks, joint)
         joints.append(entry)
     truth = {
         "version": TRUTH_VERSION,
@@ -178,11 +181,11 @@ def _covered(frame: JointFrame, series: AcquiredSeries) -> float:
     return round(float(inside.mean()), 3)
 
 
-def _write_masks(folder: Path, scene: Scene, joint: FacetJoint) -> Mapping[str, str]:
+def _write_masks(
+    folder: Path, masks: JointMasks, joint: FacetJoint
+) -> Mapping[str, str]:
     """Write structures and lesions of one joint; return the file names."""
-    grid = fine_joint_grid(scene, joint)
-    masks = truth_joint_masks(scene, joint, grid)
-    lesions = np.zeros(grid.shape, np.uint8)
+    lesions = np.zeros(masks.geometry.shape, np.uint8)
     for lesion, label in LESION_LABELS.items():
         lesions[masks.lesions[lesion] >= 0.5] = label
     stem = f"{joint.level.value}_{joint.side.value}"
@@ -190,8 +193,8 @@ def _write_masks(folder: Path, scene: Scene, joint: FacetJoint) -> Mapping[str, 
         "structures": f"{stem}_structures.nii.gz",
         "lesions": f"{stem}_lesions.nii.gz",
     }
-    _save_labels(folder / names["structures"], masks.structures, grid)
-    _save_labels(folder / names["lesions"], lesions, grid)
+    _save_labels(folder / names["structures"], masks.structures, masks.geometry)
+    _save_labels(folder / names["lesions"], lesions, masks.geometry)
     return names
 
 
