@@ -198,19 +198,20 @@ class JointSegmenter(nn.Module):
         """
         style = self.contrast(contrast[present])[:, :, None, None, None]
         scale, shift = style.chunk(2, dim=1)
-        hidden = self.stem(stacks[present]) * (1.0 + scale) + shift
-        hidden = functional.silu(hidden)
+        hidden = self.stem(stacks[present])
+        scale, shift = (1.0 + scale).to(hidden.dtype), shift.to(hidden.dtype)
+        hidden = functional.silu(torch.addcmul(shift, hidden, scale))
         scales = [hidden, self.block(self.down(hidden))]
         counts = present.sum(dim=1).tolist()
         finest, fine = (
-            _average(scale, weight(scale), counts)
+            average_stacks(scale, weight(scale), counts)
             for scale, weight in zip(scales, self.weights, strict=True)
         )
         logits: Tensor = self.head(self.decoder([finest, *self.encoder(fine)]))
         return logits
 
 
-def _average(features: Tensor, weight: Tensor, counts: list[int]) -> Tensor:
+def average_stacks(features: Tensor, weight: Tensor, counts: list[int]) -> Tensor:
     """Average the stacks of each joint with a softmax of their weights.
 
     Parameters
@@ -230,4 +231,13 @@ def _average(features: Tensor, weight: Tensor, counts: list[int]) -> Tensor:
     joints = zip(
         torch.split(features, counts), torch.split(weight, counts), strict=True
     )
-    return torch.stack([(f * w.softmax(dim=0)).sum(dim=0) for f, w in joints])
+    return torch.stack([_weighted_sum(f, w.softmax(dim=0)) for f, w in joints])
+
+
+def _weighted_sum(features: Tensor, share: Tensor) -> Tensor:
+    """Add up stacks in the type of their features, without a copy of all of them."""
+    share = share.to(features.dtype)
+    total = features[0] * share[0]
+    for one, part in zip(features[1:], share[1:], strict=True):
+        total = torch.addcmul(total, one, part)
+    return total

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from facetgrade.networks import JointSegmenter, SpineLocalizer, build
+from facetgrade.networks import JointSegmenter, SpineLocalizer, average_stacks, build
 
 
 def small_segmenter() -> JointSegmenter:
@@ -39,6 +39,16 @@ def test_order_of_stacks_and_padding_do_not_matter():
     )
 
     torch.testing.assert_close(first, second, atol=1e-4, rtol=1e-4)
+
+
+def test_stacks_are_averaged_joint_by_joint():
+    features = torch.rand(5, 4, 2, 3, 3)
+    weight = torch.rand(5, 1, 2, 3, 3)
+
+    averages = average_stacks(features, weight, [2, 3])
+
+    share = weight[2:].softmax(dim=0)
+    torch.testing.assert_close(averages[1], (features[2:] * share).sum(dim=0))
 
 
 def test_every_weight_of_the_segmenter_gets_a_gradient():

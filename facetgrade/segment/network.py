@@ -77,9 +77,9 @@ def _forward(questions: Sequence[Question], network: Network) -> NDArray[np.floa
 def _read(logits: NDArray[np.float32]) -> Reading:
     """Turn the logits of one joint into labels and probabilities."""
     split = len(Structure)
-    structures = special.softmax(logits[:split], axis=0)
+    structures, highest = logits[:split], logits[:split].max(axis=0)
     return Reading(
         structures=structures.argmax(axis=0).astype(np.uint8),
-        confidence=structures.max(axis=0),
+        confidence=1.0 / np.exp(structures - highest).sum(axis=0),
         lesions=special.expit(logits[split:]),
     )

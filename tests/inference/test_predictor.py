@@ -91,10 +91,18 @@ def test_a_single_item_too_large_for_the_memory_is_an_error():
         Predictor(Counting(0))(column(1))
 
 
-def test_the_cpu_takes_four_items_at_a_time():
+def test_the_cpu_takes_one_item_at_a_time():
     network = Counting(4)
-    np.testing.assert_array_equal(Predictor(network)(column(6)), 2 * column(6))
-    assert network.batches == [4, 2]
+    np.testing.assert_array_equal(Predictor(network)(column(3)), 2 * column(3))
+    assert network.batches == [1, 1, 1]
+
+
+def test_answers_lie_in_memory_as_arrays_are_read():
+    network = make_predictor(torch.nn.Conv3d(1, 3, 1), torch.float32)
+
+    answer = network(np.zeros((1, 1, 4, 5, 6), np.float32))
+
+    assert answer.flags.c_contiguous
 
 
 def test_the_copy_of_a_compiled_network_is_a_plain_one():
