@@ -15,8 +15,6 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.signal import savgol_filter
-from scipy.signal.windows import tukey
 
 from facetgrade.grade.settings import MotionSettings
 from facetgrade.study import Series, Stack
@@ -79,12 +77,38 @@ def measure_motion(series: Series, settings: MotionSettings) -> MotionMeasure:
     )
 
 
+def tapered_window(count: int) -> NDArray[np.float64]:
+    """Return a Tukey window: ones whose ends fall to 0 along a cosine.
+
+    Written out here and in `smooth_lines`, because importing scipy.signal takes as
+    long as grading a joint.
+    """
+    place = np.arange(count) / max(count - 1, 1)
+    from_end = np.minimum(place, place[::-1]) * 2.0 / _TAPER
+    return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.minimum(from_end, 1.0)))
+
+
+def smooth_lines(lines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fit a parabola around every line; at both ends the last whole one counts.
+
+    References
+    ----------
+    .. [1] Savitzky A, Golay MJE. Anal Chem 1964;36:1627-1639, doi 10.1021/ac60214a047.
+    """
+    powers = np.vander(np.arange(-_WINDOW, _WINDOW + 1.0), 3)
+    fit = powers @ np.linalg.pinv(powers)
+    smooth = np.convolve(lines, fit[_WINDOW], "valid")
+    width = len(fit)
+    first, last = fit[:_WINDOW] @ lines[:width], fit[-_WINDOW:] @ lines[-width:]
+    return np.concatenate([first, smooth, last])
+
+
 def _power(stacks: Sequence[Stack], settings: MotionSettings) -> NDArray[np.float64]:
     """Add up the power spectra of evenly chosen slices."""
     total = sum(stack.volume.geometry.shape[0] for stack in stacks)
     every = max(1, -(-total // settings.slices))
     planes = np.concatenate([stack.volume.voxels[::every] for stack in stacks])
-    rows, columns = (tukey(n, _TAPER).astype(np.float32) for n in planes.shape[1:])
+    rows, columns = (tapered_window(n).astype(np.float32) for n in planes.shape[1:])
     planes = planes - planes.mean(axis=(1, 2), keepdims=True)
     planes *= rows[:, None] * columns
     spectrum = scipy.fft.fft2(planes, overwrite_x=True)
@@ -96,7 +120,7 @@ def _measure_lines(power: NDArray[np.float64], axis: int) -> MotionMeasure:
     lines = _log_power(np.moveaxis(power, axis, 0))
     if len(lines) < _LEAST_LINES:
         return MotionMeasure(step=0.0, ripple=0.0)
-    ripple = lines - savgol_filter(lines, 2 * _WINDOW + 1, 2)
+    ripple = lines - smooth_lines(lines)
     kernel = np.repeat([1.0, -1.0], _WINDOW) / _WINDOW
     steps = np.convolve(lines, kernel, "valid")
     steps = steps - ndimage.median_filter(steps, _TREND, mode="nearest")

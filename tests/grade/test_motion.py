@@ -2,8 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.signal import savgol_filter
+from scipy.signal.windows import tukey
 
-from facetgrade.grade.motion import measure_motion
+from facetgrade.grade.motion import measure_motion, smooth_lines, tapered_window
 from facetgrade.study import Sequence
 from tests.grade.disturbed import moved, series_of, textured
 
@@ -56,3 +58,16 @@ def test_images_without_tissue_do_not_move(severity, value):
 
 def test_images_too_small_to_tell_do_not_move(severity):
     assert severity(STILL[:, :20, :20]) == 0.0
+
+
+@pytest.mark.parametrize("count", [2, 61, 256])
+def test_the_window_is_that_of_scipy(count):
+    np.testing.assert_allclose(tapered_window(count), tukey(count, 0.2), atol=1e-12)
+
+
+def test_lines_are_smoothed_as_by_scipy():
+    lines = np.random.default_rng(5).normal(size=40)
+
+    np.testing.assert_allclose(
+        smooth_lines(lines), savgol_filter(lines, 9, 2), atol=1e-12
+    )
