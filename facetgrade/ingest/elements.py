@@ -21,6 +21,10 @@ _pydicom_log = logging.getLogger("pydicom")
 def quiet() -> Iterator[None]:
     """Accept illegal values and keep pydicom's warnings, which quote values, silent."""
     mode, level = config.settings.reading_validation_mode, _pydicom_log.level
+    if mode == config.IGNORE and level == logging.CRITICAL:
+        # within another quiet block; setting the level anew empties a cache of logging
+        yield
+        return
     config.settings.reading_validation_mode = config.IGNORE
     _pydicom_log.setLevel(logging.CRITICAL)
     try:
