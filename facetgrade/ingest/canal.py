@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from facetgrade.geometry import Volume
+from facetgrade.geometry import Volume, block_mean
 
 _CELL_MM = 3.0
 _SMOOTH_MM = (8.0, 2.5, 2.5)
@@ -122,13 +122,10 @@ def _upright(volume: Volume) -> _Block:
     spacing_mm = grid.spacing_mm[order]
     cells = np.maximum((_CELL_MM / spacing_mm + 0.5).astype(int), 1)
     cells = np.minimum(cells, voxels.shape)
-    counts = np.array(voxels.shape) // cells
-    cut = voxels[tuple(slice(0, n) for n in counts * cells)]
-    pairs = [n for pair in zip(counts, cells, strict=True) for n in pair]
-    values = cut.reshape(pairs).mean(axis=(1, 3, 5), dtype=np.float32)
-    floor = _NOISE * max(float(np.percentile(values, 99.5)), 1e-6)
+    values = block_mean(voxels, cells)
+    floor = np.float32(_NOISE * max(float(np.percentile(values, 99.5)), 1e-6))
     affine = _cell_affine(volume, order, np.array(signs), cells)
-    return _Block(np.maximum(values, 0.0) + floor, affine)
+    return _Block(np.maximum(values, np.float32(0.0)) + floor, affine)
 
 
 def _cell_affine(

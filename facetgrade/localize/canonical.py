@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from facetgrade.geometry import Volume, VolumeGeometry, covered, resample
+from facetgrade.geometry import Volume, VolumeGeometry, block_mean, covered, resample
 
 # Slices to the left, rows to the feet, columns to the back: upright sagittal pictures.
 AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
@@ -114,17 +114,13 @@ def _block_mean(volume: Volume) -> Volume:
     factors = np.minimum(factors, geometry.shape)
     if (factors == 1).all():
         return volume
-    kept = np.array(geometry.shape) // factors
-    voxels = volume.voxels[tuple(slice(int(n)) for n in kept * factors)]
-    blocks = voxels.reshape(
-        kept[0], factors[0], kept[1], factors[1], kept[2], factors[2]
-    )
+    voxels = block_mean(volume.voxels, factors)
     return Volume(
         geometry=VolumeGeometry.from_axes(
             origin_lps_mm=geometry.to_lps((factors - 1) / 2),
             axes=geometry.axes,
             spacing_mm=geometry.spacing_mm * factors,
-            shape=(int(kept[0]), int(kept[1]), int(kept[2])),
+            shape=(voxels.shape[0], voxels.shape[1], voxels.shape[2]),
         ),
-        voxels=blocks.mean(axis=(1, 3, 5), dtype=np.float32),
+        voxels=voxels,
     )

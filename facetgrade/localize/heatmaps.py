@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from facetgrade.geometry import Volume, VolumeGeometry
+from facetgrade.geometry import Volume, VolumeGeometry, block_mean
 from facetgrade.localize.canonical import normalize, to_canonical
 
 Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -155,10 +155,7 @@ def _forward(
 
 def _halve(coverage: NDArray[np.float32]) -> NDArray[np.float32]:
     """Average 2 x 2 voxels in the plane of rows and columns."""
-    rows, columns = coverage.shape[1] // 2, coverage.shape[2] // 2
-    even = coverage[:, : rows * 2, : columns * 2]
-    means: NDArray[np.float32] = even.reshape(-1, rows, 2, columns, 2).mean(axis=(2, 4))
-    return means
+    return block_mean(coverage, (1, 2, 2))
 
 
 def half_geometry(grid: VolumeGeometry) -> VolumeGeometry:
