@@ -221,12 +221,14 @@ def _label_map(
     for joint, masks, block in reached:
         grid = _crop(geometry, block)
         own = labels_of(joint, masks, grid)
-        offset_mm = grid.voxel_centers_lps_mm() - masks.geometry.center_lps_mm
+        drawn = np.nonzero(own)
+        offset_mm = grid.to_lps(np.stack(drawn, -1)) - masks.geometry.center_lps_mm
         distance_mm2 = (offset_mm**2).sum(axis=-1)
         place = _within(block, union)
-        wins = (own > 0) & (distance_mm2 < nearest_mm2[place])
+        nearer = distance_mm2 < nearest_mm2[place][drawn]
+        wins = tuple(index[nearer] for index in drawn)
         labels[place][wins] = own[wins]
-        nearest_mm2[place][wins] = distance_mm2[wins]
+        nearest_mm2[place][wins] = distance_mm2[nearer]
     if not labels.any():
         return None
     voxels = np.zeros(geometry.shape, np.uint8)
