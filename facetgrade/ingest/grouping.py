@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -75,7 +76,7 @@ def dicom_studies(headers: Sequence[DicomHeader]) -> list[StudyFiles]:
     """Group headers into studies; their sources are still empty.
 
     A study is one StudyInstanceUID of one patient. Files without a study UID belong
-    together by folder.
+    together by folder. Where patients of one folder share a UID, each gets its own.
 
     Parameters
     ----------
@@ -86,12 +87,7 @@ def dicom_studies(headers: Sequence[DicomHeader]) -> list[StudyFiles]:
     for header in headers:
         key = header.study_uid or f"folder {header.file.location.parent}"
         groups.setdefault(key, []).append(header)
-    return [
-        _study(patient)
-        for group in groups.values()
-        for patient in _by_patient(group)
-        if any(header.is_image for header in patient)
-    ]
+    return [study for group in groups.values() for study in _studies(group)]
 
 
 def _header(file: SourceFile, stream: BinaryIO) -> DicomHeader | str:
@@ -118,6 +114,24 @@ def _header(file: SourceFile, stream: BinaryIO) -> DicomHeader | str:
     )
 
 
+def _studies(group: list[DicomHeader]) -> list[StudyFiles]:
+    """Describe the study of each patient who has a study UID."""
+    parts = [
+        part for part in _by_patient(group) if any(header.is_image for header in part)
+    ]
+    folders = Counter(_folder(part) for part in parts)
+    studies = []
+    for part in parts:
+        uid = part[0].study_uid if folders[_folder(part)] == 1 else _own_uid(part)
+        studies.append(_study(part, uid or _made_uid(part)))
+    return studies
+
+
+def _folder(headers: list[DicomHeader]) -> str:
+    """Return the deepest folder that holds all files."""
+    return os.path.commonpath([header.file.location.parent for header in headers])
+
+
 def _by_patient(group: list[DicomHeader]) -> list[list[DicomHeader]]:
     """Split a study UID that several patients share."""
     patients = {header.patient_id for header in group} - {""}
@@ -129,14 +143,14 @@ def _by_patient(group: list[DicomHeader]) -> list[list[DicomHeader]]:
     return list(parts.values())
 
 
-def _study(headers: list[DicomHeader]) -> StudyFiles:
+def _study(headers: list[DicomHeader], study_uid: str) -> StudyFiles:
     """Describe one study."""
     counts = Counter(
         (header.series_uid, header.description, header.modality) for header in headers
     )
     patient = next((header.patient_id for header in headers if header.patient_id), "")
     return StudyFiles(
-        study_uid=headers[0].study_uid or _made_uid(headers),
+        study_uid=study_uid,
         source="",
         kind=FileKind.DICOM,
         files=tuple(header.file for header in headers),
@@ -145,8 +159,17 @@ def _study(headers: list[DicomHeader]) -> StudyFiles:
     )
 
 
+def _own_uid(headers: list[DicomHeader]) -> str:
+    """Make a study uid from instances and file names, which no two studies share."""
+    return _uid_of(f"{header.instance_uid} {header.file.name}" for header in headers)
+
+
 def _made_uid(headers: list[DicomHeader]) -> str:
     """Make a study uid from the instances, or from file names without them."""
-    names = [header.instance_uid or header.file.name for header in headers]
-    digest = sha256("\n".join(sorted(names)).encode()).digest()
+    return _uid_of(header.instance_uid or header.file.name for header in headers)
+
+
+def _uid_of(names: Iterable[str]) -> str:
+    """Hash names, whatever their order, into a UID."""
+    digest = sha256("\n".join(sorted(names)).encode(errors="surrogateescape")).digest()
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"

@@ -76,6 +76,16 @@ def test_two_patients_with_one_study_uid_are_two_studies(tmp_path, settings):
     assert sources(tmp_path, settings=settings) == ["a", "b"]
 
 
+def test_patients_of_one_folder_who_share_a_study_uid_get_their_own(tmp_path, settings):
+    for patient in "12":
+        write_series(tmp_path, PIXELS, name=patient, PatientID=patient)
+
+    found = find_studies(tmp_path, settings=settings)
+
+    assert [(files.source, len(files.files)) for files in found] == [(".", 5)] * 2
+    assert len({files.study_uid for files in found} - {uid("study")}) == 2
+
+
 def test_files_without_study_uid_belong_together_by_folder(tmp_path, settings):
     write_series(tmp_path / "a", PIXELS, StudyInstanceUID=None)
     write_series(tmp_path / "b", PIXELS, StudyInstanceUID=None, series="other")
