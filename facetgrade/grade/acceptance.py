@@ -115,8 +115,10 @@ def why_not_gradable(
             f"the images look unlike those of training (typicality "
             f"{segmented.typicality:.2f}, at least {limits.minimum_typicality:.2f})",
         )
-    return _why_too_few(segmented, masks.sequence, evidence, limits) or (
-        _why_not_covered(masks, settings)
+    return (
+        _why_too_few(segmented, masks.sequence, evidence, limits)
+        or _why_beyond(masks.sequence, judging, evidence)
+        or _why_not_covered(masks, settings)
     )
 
 
@@ -247,6 +249,18 @@ def acquisition_flags(
             Flag.MISSING_SLICES: segmented.missing_slices,
         }
     return tuple(flag for flag in Flag if raised.get(flag, False))
+
+
+def _why_beyond(
+    sequence: Sequence, judging: list[Series], evidence: Evidence
+) -> Obstacle | None:
+    """Check that the center of the joint lies inside one of the series that judge."""
+    taken = any(series.sequence is sequence for series in evidence.study.series)
+    if judging or not taken:
+        return None
+    return Obstacle(
+        Reason.NOT_IN_VIEW, f"the center of the joint lies beyond the {sequence} slices"
+    )
 
 
 def _why_not_covered(masks: JointMasks, settings: GradeSettings) -> Obstacle | None:

@@ -60,12 +60,14 @@ def localization(*joints, names=("L3", "L4", "L5", "S1"), level_assumed=False):
     )
 
 
-def study_of(sequence=Sequence.T2_FS, slices=9, first_x_mm=-4.0, missing=()):
+def study_of(
+    sequence=Sequence.T2_FS, slices=9, first_x_mm=-4.0, missing=(), spacing_mm=4.0
+):
     """One sagittal series of 4 mm slices, from x = -4 mm on toward the left."""
     geometry = VolumeGeometry.from_axes(
         origin_lps_mm=(first_x_mm, -134.0, 156.0),
         axes=[[1, 0, 0], [0, 0, -1], [0, 1, 0]],
-        spacing_mm=(4.0, 5.0, 5.0),
+        spacing_mm=(spacing_mm, 5.0, 5.0),
         shape=(slices, 40, 40),
     )
     stack = Stack(
@@ -242,6 +244,14 @@ def test_one_slice_through_the_joint_is_too_few(build_joint, shipped, study, gra
     assert isinstance(outcome, Graded) == gradable
     if not gradable:
         assert outcome.reason is Reason.TOO_FEW_SLICES
+
+
+def test_a_joint_beyond_the_last_slice_is_not_in_view(build_joint, shipped):
+    # Slices at 14.5, 16.5 and 18.5 mm pass near the center at 12 mm; none holds it.
+    study = study_of(slices=9, first_x_mm=14.5, spacing_mm=2.0)
+    (outcome,) = grade(segmented(build_joint()), shipped, study=study)
+    assert outcome.reason is Reason.NOT_IN_VIEW
+    assert "beyond the T2-FS slices" in outcome.explanation
 
 
 @pytest.mark.parametrize(("missing", "gradable"), [((3,), True), ((3, 4), False)])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -139,6 +141,29 @@ def test_steps_without_a_facet_peak_have_no_joint():
     assert (
         find_joints(chain, choose_numbering(chain, SETTINGS, {}), seen, SETTINGS) == ()
     )
+
+
+@pytest.mark.parametrize(
+    ("beside_mm", "right_score", "sides"),
+    [
+        (10.0, 0.6, [Side.LEFT, Side.RIGHT]),
+        (10.0, 0.3, [Side.LEFT]),  # 20 mm apart and weak: an echo of a slab's edge
+        (7.0, 0.6, []),  # 14 mm apart: neither can be believed
+        (15.0, 0.3, [Side.LEFT, Side.RIGHT]),
+    ],
+)
+def test_joints_too_near_to_each_other_are_left_out(beside_mm, right_score, sides):
+    seen = evidence(dict(enumerate(NAMES)))
+    chain = chain_of(seen)
+    joints = {
+        side: blob(GRID, BODIES[4] + [beside_mm * side.sign, 29, -17], score)
+        for side, score in ((Side.LEFT, 0.8), (Side.RIGHT, right_score))
+    }
+    seen = replace(seen, left=joints[Side.LEFT], right=joints[Side.RIGHT])
+
+    found = find_joints(chain, choose_numbering(chain, SETTINGS, {}), seen, SETTINGS)
+
+    assert [joint.side for joint in found] == sides
 
 
 @pytest.mark.parametrize("side", list(Side))
