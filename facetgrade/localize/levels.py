@@ -19,6 +19,7 @@ MISSED_BODY_COST = 3.0
 LARGEST_SIDEWAYS = 0.55
 SMALLEST_DOWN = 0.4  # a sacral slope of 65 degrees
 VOTE_RADIUS_VOXELS = 1
+ANCHOR_REACH_MM = 30.0  # bodies are 50 x 35 x 28 mm, the next center 34 mm away
 OFFSETS = range(SACRUM_RANK - 1, HIGHEST_RANK + 8)
 
 
@@ -113,15 +114,17 @@ def choose_numbering(
     settings : LocalizeSettings
         Temperature of the votes and the thresholds of a decision.
     anchors : mapping of str to (3,) float64 ndarray
-        Vertebra name to an LPS point inside its body, from the user.
+        Vertebra name to an LPS point inside its body, from the user. Points outside
+        of every body, or names that contradict each other, decide nothing.
     """
     count = len(chain.scores)
     offsets = np.array([k for k in OFFSETS if k - SACRUM_RANK + 2 >= 1])
     totals = np.array([_total_vote(chain, int(last)) for last in offsets])
+    kept = np.ones(len(offsets), bool)
     for name, point in anchors.items():
-        totals = np.where(_keeps_anchor(chain, offsets, name, point), totals, -np.inf)
-    if not np.isfinite(totals).any():
-        totals = np.zeros(len(offsets))
+        kept &= _keeps_anchor(chain, offsets, name, point)
+    if kept.any():
+        totals = np.where(kept, totals, -np.inf)
     weights = np.exp((totals - totals.max()) / settings.vote_temperature)
     weights /= weights.sum()
     order = np.argsort(-weights)
@@ -135,7 +138,7 @@ def choose_numbering(
         probability=probability,
         alternative=tuple(name_of(rank) for rank in other),
         alternative_probability=float(weights[order[1]]),
-        decided=bool(anchors) or (sacrum and sure),
+        decided=bool(kept.any() if anchors else sacrum and sure),
         totals={
             name_of(int(last)): float(total)
             for last, total in zip(offsets, totals, strict=True)
@@ -230,8 +233,11 @@ def _keeps_anchor(
     name: str,
     point: NDArray[np.float64],
 ) -> NDArray[np.bool_]:
-    """Tell which numberings give the body nearest to the anchor its name."""
-    nearest = np.linalg.norm(chain.centers_lps_mm - point, axis=1).argmin()
+    """Tell which numberings give the body that holds the anchor its name."""
+    distance_mm = np.linalg.norm(chain.centers_lps_mm - point, axis=1)
+    nearest = distance_mm.argmin()
+    if distance_mm[nearest] > ANCHOR_REACH_MM:
+        return np.zeros(len(offsets), bool)
     count = len(chain.scores)
     named = [name_of(list(_ranks(count, int(k)))[nearest]) for k in offsets]
     return np.array([found == name for found in named])

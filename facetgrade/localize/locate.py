@@ -65,7 +65,7 @@ def locate_joints(
         evidence, chain = _search(series, localizer, settings)
     if not len(chain.scores):
         return _nothing()
-    return _name(chain, evidence, settings, anchors or {})
+    return name_chain(chain, evidence, settings, anchors or {})
 
 
 def _usual_center_lps_mm(study: Study) -> NDArray[np.float64]:
@@ -124,7 +124,7 @@ def _lumbar_height_mm(chain: Chain, evidence: Evidence) -> float:
     return float((heights * votes).sum() / votes.sum())
 
 
-def _name(
+def name_chain(
     chain: Chain,
     evidence: Evidence,
     settings: LocalizeSettings,
@@ -134,7 +134,12 @@ def _name(
     points = {name: np.array(point) for name, point in anchors.items()}
     numbering = choose_numbering(chain, settings, points)
     notes = []
-    if not numbering.decided:
+    if anchors and not numbering.decided:
+        notes.append(
+            f"The anchor of {', '.join(anchors)} was not used: an anchor must lie in "
+            "a vertebra that was found, and several must fit each other."
+        )
+    elif not numbering.decided:
         notes.append(
             "The numbering of the levels is assumed: the sacrum is not in view or the "
             "lumbosacral junction is ambiguous; give an anchor to settle it."

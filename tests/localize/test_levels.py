@@ -9,6 +9,7 @@ from facetgrade.localize.canonical import AXES
 from facetgrade.localize.heatmaps import Evidence, Peak, find_peaks
 from facetgrade.localize.joints import find_joints, joint_frame
 from facetgrade.localize.levels import choose_chain, choose_numbering
+from facetgrade.localize.locate import name_chain
 from facetgrade.localize.ranks import CLASSES, RANKS, name_of
 from facetgrade.localize.settings import LocalizeSettings
 
@@ -100,6 +101,32 @@ def test_an_anchor_decides_against_the_votes():
     assert numbering.names[5] == "L4"
     assert numbering.names[6] == "L5"
     assert numbering.decided
+
+
+@pytest.mark.parametrize(
+    "anchors",
+    [
+        {"L4": np.array([5.0, 0.0, 110.0])},  # 40 mm above the uppermost body
+        {"L4": BODIES[4], "L5": BODIES[4] + 3.0},
+        {"L4": BODIES[4], "L5": BODIES[3]},
+    ],
+)
+def test_anchors_that_fit_no_numbering_decide_nothing(anchors):
+    seen = evidence(dict(enumerate(NAMES)))
+
+    numbering = choose_numbering(chain_of(seen), SETTINGS, anchors)
+
+    assert numbering.names == NAMES
+    assert not numbering.decided
+
+
+def test_an_anchor_that_is_not_used_is_noted():
+    seen = evidence(dict(enumerate(NAMES)))
+
+    found = name_chain(chain_of(seen), seen, SETTINGS, {"L4": (500.0, 0.0, 0.0)})
+
+    assert found.level_assumed
+    assert found.notes[0].startswith("The anchor of L4 was not used")
 
 
 def test_a_missed_body_is_filled_in():
