@@ -56,6 +56,8 @@ class StackSettings(_Section):
         Largest in-plane offset of a slice from the line through its stack.
     split_gap : float
         A gap of more than this many typical gaps ends a stack.
+    short_part_gap : float
+        The same where the part before or after has less than `min_slices`.
     min_slices : int
         Stacks with fewer slices are not used.
     max_interpolated_fraction : float
@@ -67,6 +69,7 @@ class StackSettings(_Section):
     spacing_tolerance: Fraction
     shear_tolerance_mm: Positive
     split_gap: Positive
+    short_part_gap: Positive
     min_slices: Count
     max_interpolated_fraction: Fraction
 

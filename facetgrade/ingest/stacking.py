@@ -216,10 +216,21 @@ def _blocks(frames: list[Frame], settings: StackSettings) -> list[list[Frame]]:
         column.sort(key=lambda frame: float(frame.position_lps_mm @ normal))
         offsets = np.array([frame.position_lps_mm @ normal for frame in column])
         gaps = np.diff(offsets)
-        typical = _typical_gap(gaps)
-        cuts = np.nonzero(gaps > settings.split_gap * typical)[0] + 1
-        blocks += [list(part) for part in _split(column, cuts)]
+        blocks += _split(column, _cuts(gaps, settings))
     return blocks
+
+
+def _cuts(gaps: NDArray[np.float64], settings: StackSettings) -> NDArray[np.intp]:
+    """Return where a stack ends: after wide gaps, unless few slices lie beyond.
+
+    A part too short to use is the end of a stack that lost slices, if they are few.
+    """
+    typical = _typical_gap(gaps)
+    cuts = np.nonzero(gaps > settings.split_gap * typical)[0] + 1
+    lengths = np.diff([0, *cuts, len(gaps) + 1])
+    usable = np.minimum(lengths[:-1], lengths[1:]) >= settings.min_slices
+    wide = gaps[cuts - 1] > settings.short_part_gap * typical
+    return cuts[usable | wide]
 
 
 def _split(frames: list[Frame], cuts: NDArray[np.intp]) -> list[list[Frame]]:

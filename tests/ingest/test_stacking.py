@@ -204,6 +204,18 @@ def test_two_slices_missing_together_end_the_stack():
     assert [len(stack.frames) for stack in stacks] == [3, 3]
 
 
+def test_two_slices_missing_near_the_end_are_interpolated():
+    ((stack,), _) = stacks_of(axial([0, 4, 16, 20, 24, 28, 32, 36, 40, 44]))
+
+    assert stack.missing == (2, 3)
+
+
+def test_a_lone_slice_far_away_is_no_part_of_the_stack():
+    stacks, _ = stacks_of(axial([0, 16, 20, 24, 28]))
+
+    assert [len(stack.frames) for stack in stacks] == [1, 4]
+
+
 def test_small_irregularities_do_not_add_up():
     heights = np.cumsum([4.0, 4.3] * 10)  # deviation 0.15 of 4.15, drift 0
 
