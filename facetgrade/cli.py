@@ -81,6 +81,9 @@ def simulate(
     anatomy: Annotated[
         str, typer.Option(help="parametric, or SOURCE=FOLDER with meshes or labels.")
     ] = "parametric",
+    first: Annotated[
+        int, typer.Option(min=1, help="Number of the first; earlier are not made.")
+    ] = 1,
     config: ConfigFile = None,
 ) -> None:
     """Make lumbar MRI studies with exact truth: DICOM files, masks and grades."""
@@ -96,6 +99,7 @@ def simulate(
         anatomy=anatomy,
         config=read_shipped("configs/simulate.toml", SimulateSettings, config),
         grade=read_config().grade,
+        first=first,
     )
     try:
         for folder in folders:

@@ -82,6 +82,7 @@ def simulate(
     anatomy: str,
     config: SimulateSettings,
     grade: GradeSettings,
+    first: int = 1,
 ) -> Iterator[Path]:
     """Simulate studies and yield each folder once it is written.
 
@@ -102,6 +103,8 @@ def simulate(
         ``configs/simulate.toml``.
     grade : GradeSettings
         ``configs/grade.toml``, which defines the true grade.
+    first : int
+        Number of the first patient, from 1; those before it are not made.
 
     Yields
     ------
@@ -118,7 +121,7 @@ def simulate(
     if studies < 1:
         raise ValueError(f"studies must be at least 1, got {studies}")
     visits = ("baseline", "followup") if pairs else ("",)
-    for number in range(1, -(-studies // len(visits)) + 1):
+    for number in patient_numbers(studies, len(visits), first=first):
         rng = np.random.default_rng([seed, number])
         for name, study in zip(
             visits,
@@ -129,6 +132,11 @@ def simulate(
             write_study(folder, study, grade=grade, rng=rng)
             _LOGGER.info("wrote %s, %d series", folder.name, len(study.series))
             yield folder
+
+
+def patient_numbers(studies: int, visits: int, *, first: int) -> range:
+    """Return the numbers of the patients that have a number of studies together."""
+    return range(first, first - (-studies // visits))
 
 
 def simulate_study(

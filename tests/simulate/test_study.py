@@ -11,6 +11,7 @@ from facetgrade.errors import OutputError
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.simulate import simulate, simulate_study, write_study
 from facetgrade.simulate.settings import SimulateSettings
+from facetgrade.simulate.study import patient_numbers
 from facetgrade.simulate.tissue import draw_subject_tissue
 from facetgrade.simulate.vendors import draw_patient
 from tests.simulate.toy_scene import toy_scene
@@ -105,6 +106,11 @@ def test_at_least_one_study_must_be_asked_for(tmp_path, config, grade):
     )
     with pytest.raises(ValueError, match="studies must be at least 1"):
         next(folders)
+
+
+def test_patients_are_numbered_from_the_first_that_is_wanted():
+    assert list(patient_numbers(3, 1, first=1)) == [1, 2, 3]
+    assert list(patient_numbers(3, 2, first=5)) == [5, 6]  # 3 studies, 2 of each
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path, written, grade):
