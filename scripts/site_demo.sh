@@ -1,27 +1,31 @@
 #!/usr/bin/env bash
 # Show what a simulated "site" gains from ten annotated cases of its own.
-#   scripts/site_demo.sh [TEST_STUDIES [TRAIN_STUDIES [MINUTES]]]    default 40 10 30
+#   scripts/site_demo.sh [TEST_STUDIES [TRAIN_STUDIES [MINUTES]]]    default 40 10 20
 # Simulates a site with its own look (configs/site.toml), fine-tunes the shipped segmenter
 # on its cases with masks, and again with their grades alone, and compares both with the
-# shipped one on the held-out site studies and on the simulated benchmark. The results go
-# to models/site/. Takes hours, most of them simulation; stopped and started again, it
-# goes on where it was. Needs ../shared/data for the benchmark.
+# shipped one on the held-out site studies and on the simulated benchmark. MINUTES are
+# those of the steps; preparing the cases comes on top. The results go to models/site/.
+# Takes hours, most of them simulation and grading; stopped and started again, it goes on
+# where it was. WORKERS (2) studies are simulated at the same time, BENCHMARK_STUDIES (40)
+# are graded. Needs ../shared/data for the benchmark.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.venv/bin:$PATH"
 
 test_studies=${1:-40}
 train_studies=${2:-10}
-minutes=${3:-30}
-benchmark_studies=${BENCHMARK_STUDIES:-40}
-out=out/site
-mkdir -p "$out"
+export out=out/site
+mkdir -p "$out/simulated"
 
-if [ ! -e "$out/simulated" ]; then
-    facetgrade simulate -o "$out/studies" --studies $((test_studies + train_studies)) \
+simulate_one() {
+    [ ! -e "$out/simulated/$1" ] || return 0
+    OMP_NUM_THREADS=1 facetgrade simulate -o "$out/studies" --studies 1 --first "$1" \
         --seed 515151 --config configs/site.toml
-    touch "$out/simulated"
-fi
+    touch "$out/simulated/$1"
+}
+export -f simulate_one
+seq "$((train_studies + test_studies))" |
+    xargs -P "${WORKERS:-2}" -I{} bash -ec 'simulate_one {}'
 python scripts/list_cases.py "$out/studies" "$out/masks.csv" --train "$train_studies"
 python scripts/list_cases.py "$out/studies" "$out/grades.csv" --train "$train_studies" \
     --grades-only
@@ -29,17 +33,17 @@ python scripts/list_cases.py "$out/studies" "$out/grades.csv" --train "$train_st
 for kind in masks grades; do
     sed -e "s|^name = .*|name = \"segmenter-site-$kind\"|" \
         -e "s|^folder = .*|folder = \"$out/runs\"|" \
-        -e "s|^minutes = .*|minutes = $minutes|" \
+        -e "s|^minutes = .*|minutes = ${3:-20}|" \
         -e 's|^keep = .*|keep = "last"|' \
         -e "s|^manifest = .*|manifest = \"$out/$kind.csv\"|" \
         -e "s|^splits = .*|splits = \"$out/splits-$kind.csv\"|" \
         -e "s|^weights = .*|weights = \"segmenter-site-$kind\"|" \
         configs/retrain_segmenter.toml >"$out/$kind.toml"
-    facetgrade train "$out/$kind.toml"
+    { time facetgrade train "$out/$kind.toml"; } 2>&1 | tee -a "$out/train-$kind.log"
     facetgrade compare-models \
         "$out/runs/segmenter-site-$kind/segmenter-site-$kind.safetensors" \
         --manifest "$out/masks.csv" --splits "$out/splits-$kind.csv" \
-        --benchmark-studies "$benchmark_studies" \
+        --benchmark-studies "${BENCHMARK_STUDIES:-40}" \
         --simulated out/benchmark-studies -o "$out/compared-$kind"
     mkdir -p models/site
     cp "$out/compared-$kind/comparison.json" "models/site/$kind.json"
