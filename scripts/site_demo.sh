@@ -35,6 +35,8 @@ for kind in masks grades; do
         -e "s|^folder = .*|folder = \"$out/runs\"|" \
         -e "s|^minutes = .*|minutes = ${3:-20}|" \
         -e 's|^keep = .*|keep = "last"|' \
+        -e 's|^sources = .*|sources = { parametric = 12, mean-shape = 12 }|' \
+        -e 's|^data_folder = .*|data_folder = "../shared/data"|' \
         -e "s|^manifest = .*|manifest = \"$out/$kind.csv\"|" \
         -e "s|^splits = .*|splits = \"$out/splits-$kind.csv\"|" \
         -e "s|^weights = .*|weights = \"segmenter-site-$kind\"|" \
