@@ -21,7 +21,6 @@ from facetgrade.findings import (
 )
 from facetgrade.grade.acceptance import (
     Obstacle,
-    acquisition_flags,
     level_obstacle,
     motion_notes,
     why_absent,
@@ -30,6 +29,7 @@ from facetgrade.grade.acceptance import (
 )
 from facetgrade.grade.artifacts import Evidence, gather_evidence
 from facetgrade.grade.confidence import grade_probabilities, grade_set
+from facetgrade.grade.flags import acquisition_flags
 from facetgrade.grade.margins import widen_intervals
 from facetgrade.grade.measure import measure_extents
 from facetgrade.grade.rules import apply_rules
