@@ -1,6 +1,5 @@
 import os
 import signal
-import socket
 import subprocess
 import sys
 from multiprocessing import get_context
@@ -14,13 +13,34 @@ from facetgrade.train.loop import batch_indices
 from tests.train.shared_batches import settings, train
 
 SCRIPT = Path(__file__).with_name("shared_batches.py")
+LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 
 
-def free_port() -> str:
-    """Ask the system for a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return str(listener.getsockname()[1])
+def torchrun(*arguments: object) -> str:
+    """Run the script in two processes and return their output if they fail.
+
+    The rendezvous of ``--standalone`` takes a free port itself; one that was chosen
+    beforehand may be gone. Messages stay on the loopback, whatever the name of the
+    machine resolves to.
+    """
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+        *("--local-addr", "127.0.0.1", "--nproc-per-node", "2", SCRIPT, *arguments),
+    ]
+    ran = subprocess.run(
+        [str(word) for word in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(SCRIPT.parents[2]),
+            "OMP_NUM_THREADS": "1",
+            "GLOO_SOCKET_IFNAME": LOOPBACK,
+        },
+        timeout=600,
+    )
+    return "" if ran.returncode == 0 else f"ended with {ran.returncode}\n{ran.stdout}"
 
 
 def test_processes_share_the_batches_of_one():
@@ -68,18 +88,8 @@ def test_a_run_killed_three_times_ends_as_one_that_was_not(tmp_path):
 
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
     one = train(tmp_path / "one", settings(4, 6))
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
-        *("--master-port", free_port(), SCRIPT, tmp_path / "two", "2", "6"),
-    ]
-    root = SCRIPT.parents[2]
-    subprocess.run(
-        command,
-        check=True,
-        capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
-        timeout=600,
-    )
+    failure = torchrun(tmp_path / "two", 2, 6)
+    assert not failure, failure
 
     two = torch.load(tmp_path / "two" / "end.pt", weights_only=True)
     assert two["losses"] == pytest.approx(one, rel=1e-3)
