@@ -22,6 +22,7 @@ from facetgrade.inference.weights import load_weights
 from facetgrade.ingest import Privacy, find_studies, load_study
 from facetgrade.localize import locate_joints
 from facetgrade.localize.joints import joint_frame
+from facetgrade.report.atomic import write_text
 from facetgrade.segment.patches import contrast_index, joint_grid, sample_series
 from facetgrade.study import Study
 from facetgrade.train.manifest import Manifest, ManifestRow
@@ -141,7 +142,7 @@ def prepare_annotated(
             cutter = cutter or StudyReader()
             place.mkdir(parents=True, exist_ok=True)
             names = _cut_study(cutter, rows, place, views=views, seed=seed)
-            (place / DONE).write_text(json.dumps(names))
+            write_text(place / DONE, json.dumps(names))
             print(f"cut {rows[0].study}: {len(names)} views", flush=True)  # noqa: T201
         names = json.loads((place / DONE).read_text())
         paths[split] += [place / name for name in names]

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from facetgrade.evaluate.provenance import made_by
 from facetgrade.inference.library import tensors_sha256, to_toml
 from facetgrade.inference.weights import find_model
+from facetgrade.report.atomic import write_bytes, write_text
 from facetgrade.train.manifest import read_manifest
 from facetgrade.train.settings import TrainSettings
 
@@ -58,9 +59,8 @@ def install_weights(
     name = settings.card.weights
     path = models / f"{name}.safetensors"
     tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
-    path.unlink(missing_ok=True)
     said = provenance(tensors, settings, steps=steps, metrics=metrics)
-    save_file(tensors, path, metadata=said)
+    write_bytes(path, save(tensors, metadata=said))
     path.chmod(0o644)
     manifest = models / "manifest.toml"
     entries = tomllib.loads(manifest.read_text()) if manifest.exists() else {}
@@ -76,10 +76,10 @@ def install_weights(
         "sizes": dict(settings.network),
         "validation": {key: round(value, 4) for key, value in metrics.items()},
     }
-    manifest.write_text(to_toml(entries))
+    write_text(manifest, to_toml(entries))
     card = path.with_suffix(".md")
     if not card.exists():
-        card.write_text(card_text(name, said, _sha256(path)))
+        write_text(card, card_text(name, said, _sha256(path)))
     return path
 
 
