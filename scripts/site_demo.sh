@@ -6,7 +6,7 @@
 # shipped one on the held-out site studies and on the simulated benchmark. MINUTES are
 # those of the steps; preparing the cases comes on top. The results go to models/site/.
 # Takes hours, most of them simulation and grading; stopped and started again, it goes on
-# where it was. WORKERS (2) studies are simulated at the same time, BENCHMARK_STUDIES (40)
+# where it was; delete out/site to begin anew. WORKERS (2) studies are simulated at the same time, BENCHMARK_STUDIES (40)
 # are graded. Needs ../shared/data for the benchmark.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -41,12 +41,22 @@ for kind in masks grades; do
         -e "s|^splits = .*|splits = \"$out/splits-$kind.csv\"|" \
         -e "s|^weights = .*|weights = \"segmenter-site-$kind\"|" \
         configs/retrain_segmenter.toml >"$out/$kind.toml"
-    { time facetgrade train "$out/$kind.toml"; } 2>&1 | tee -a "$out/train-$kind.log"
-    facetgrade compare-models \
-        "$out/runs/segmenter-site-$kind/segmenter-site-$kind.safetensors" \
-        --manifest "$out/masks.csv" --splits "$out/splits-$kind.csv" \
-        --benchmark-studies "${BENCHMARK_STUDIES:-40}" \
-        --simulated out/benchmark-studies -o "$out/compared-$kind"
+    done_file="$out/compared-$kind/comparison.json"
+    if [ ! -e "$done_file" ]; then
+        { time facetgrade train "$out/$kind.toml"; } 2>&1 | tee -a "$out/train-$kind.log"
+        # The model in use grades the benchmark once for both comparisons.
+        if [ "$kind" = grades ] && [ ! -e "$out/compared-grades/benchmark" ]; then
+            mkdir -p "$out/compared-grades/benchmark"
+            cp -R "$out/compared-masks/benchmark/current" "$out/compared-grades/benchmark/"
+        fi
+        facetgrade compare-models \
+            "$out/runs/segmenter-site-$kind/segmenter-site-$kind.safetensors" \
+            --manifest "$out/masks.csv" --splits "$out/splits-$kind.csv" \
+            --benchmark-studies "${BENCHMARK_STUDIES:-40}" \
+            --simulated out/benchmark-studies -o "$out/compared-$kind"
+    fi
+    echo "annotated with $kind:"
+    python scripts/halved_drop.py "$done_file"
     mkdir -p models/site
     cp "$out/compared-$kind/comparison.json" "models/site/$kind.json"
     cp "$out/compared-$kind/comparison.html" "models/site/$kind.html"
