@@ -102,11 +102,19 @@ def reject_nifti(
         return "label map (file name)"
     if re.search(rules.nifti_ct_name, stem):
         return "CT (file name)"
-    if float(np.mean(values < limits.ct_below)) > limits.ct_fraction:
+    if _is_hounsfield(values, limits):
         return "values of CT (Hounsfield units)"
     if _is_label_map(values, limits):
         return "label map (few whole numbers)"
     return ""
+
+
+def _is_hounsfield(values: NDArray[np.float32], limits: NiftiSettings) -> bool:
+    """Tell CT by much air, or in a crop without any by its fat in whole numbers."""
+    if float(np.mean(values < limits.ct_below)) > limits.ct_fraction:
+        return True
+    fat = float(np.mean(values < limits.ct_fat_below))
+    return fat > limits.ct_fat_fraction and bool(np.all(values == np.round(values)))
 
 
 def _is_label_map(values: NDArray[np.float32], limits: NiftiSettings) -> bool:

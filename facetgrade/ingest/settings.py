@@ -87,6 +87,8 @@ class NiftiSettings(_Section):
     min_piecewise_constant: Fraction
     ct_below: float
     ct_fraction: Fraction
+    ct_fat_below: float
+    ct_fat_fraction: Fraction
     max_unpacked_mb: Positive
     isotropic_tolerance: Fraction
 

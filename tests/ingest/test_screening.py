@@ -137,6 +137,17 @@ def test_many_labels_in_uniform_regions_are_a_label_map():
     assert "label map" in reject_nifti("image", blocks, SETTINGS)
 
 
+@pytest.mark.parametrize(("scale", "is_ct"), [(1.0, True), (0.013, False)])
+def test_a_ct_crop_without_air_is_known_by_its_fat(scale, is_ct):
+    # One voxel in ten is fat; values that are not whole are those of scaled MR.
+    tissue = volume() / volume().max() * 400.0
+    tissue.ravel()[::10] = -100.0
+
+    values = np.round(tissue).astype(np.float32) * np.float32(scale)
+
+    assert ("Hounsfield" in reject_nifti("image", values, SETTINGS)) == is_ct
+
+
 def test_ct_is_known_by_name_and_by_values():
     assert reject_nifti("sub-1_ct", volume(), SETTINGS) == "CT (file name)"
     hounsfield = volume(shift=-1000)
