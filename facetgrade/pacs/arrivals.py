@@ -14,7 +14,7 @@ from facetgrade.pacs.instances import Received, identify, says_the_same
 from facetgrade.pacs.ledger import ArrivedStudy, State, TransferLedger
 from facetgrade.pacs.places import Places
 from facetgrade.pacs.receive import Reception
-from facetgrade.report.atomic import write_bytes
+from facetgrade.report.atomic import write_durable
 
 RECEIVED = "received"
 
@@ -91,7 +91,7 @@ class Arrivals:
         known = self._ledger.known_sha256(received.instance_uid)
         if known == received.sha256 or (known and says_the_same(path, content)):
             return
-        write_bytes(path, content)
+        write_durable(path, content, top=self._out)
         self._ledger.note_arrival(received, path, len(content), folder)
 
     def ready(self, quiet_s: float) -> list[ArrivedStudy]:

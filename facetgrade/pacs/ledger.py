@@ -14,6 +14,7 @@ from typing import Self
 
 from facetgrade.errors import OutputError
 from facetgrade.pacs.instances import Received
+from facetgrade.report.atomic import sync_folder
 
 FILE_NAME = "transfers.sqlite"
 _SCHEMA = """
@@ -96,6 +97,7 @@ class TransferLedger:
         self._lock = Lock()
         try:
             out.mkdir(parents=True, exist_ok=True)
+            sync_folder(out.resolve().parent)
             self._database = sqlite3.connect(
                 out / FILE_NAME, timeout=60.0, check_same_thread=False
             )

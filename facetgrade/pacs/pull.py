@@ -25,7 +25,7 @@ from facetgrade.pacs.records import (
     RemoteStudy,
     StudyQuery,
 )
-from facetgrade.report.atomic import write_bytes
+from facetgrade.report.atomic import sync_folder, write_durable
 from facetgrade.stopwatch import Stopwatch
 
 # Folders whose names start with a dot are passed over by ingest.
@@ -235,7 +235,7 @@ def _pull_series(
         if ledger.known_sha256(received.instance_uid):
             return
         path = folder / job.places.instance(received.instance_uid)
-        write_bytes(path, content)
+        write_durable(path, content, top=job.out)
         ledger.note_received(received, path, len(content))
         summary.fetched += 1
         summary.bytes += len(content)
@@ -265,7 +265,9 @@ def _give_place(place: Path, incomplete: Path) -> None:
     if not place.exists():
         place.parent.mkdir(parents=True, exist_ok=True)
         incomplete.rename(place)
-        return
-    for path in incomplete.iterdir():
-        path.rename(place / path.name)
-    incomplete.rmdir()
+    else:
+        for path in incomplete.iterdir():
+            path.rename(place / path.name)
+        incomplete.rmdir()
+    for folder in (place, place.parent, place.parent.parent):
+        sync_folder(folder)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +27,51 @@ def write_bytes(path: Path, content: bytes) -> None:
     content : bytes
         All of it.
     """
+    _replace(path, content, settle=lambda _file: None)
+
+
+def write_durable(path: Path, content: bytes, *, top: Path) -> None:
+    """Write a file that is there for good when this returns, power loss included.
+
+    Parameters
+    ----------
+    path : Path
+        The file, below `top`; its folder is made if needed.
+    content : bytes
+        All of it.
+    top : Path
+        Folder that is known to be on the disk; those below may be new.
+    """
+    _replace(path, content, settle=os.fsync)
+    for folder in path.relative_to(top).parents:
+        sync_folder(top / folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put on the disk which names a folder holds, where the system can do that."""
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        # what some network file systems answer for every folder
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(opened)
+
+
+def _replace(path: Path, content: bytes, *, settle: Callable[[int], None]) -> None:
+    """Write beside the file, let the content settle, then take its place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         with beside.open("xb") as file:
             file.write(content)
+            file.flush()
+            settle(file.fileno())
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)

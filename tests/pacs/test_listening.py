@@ -1,4 +1,5 @@
 import errno
+import os
 import shutil
 import subprocess
 import threading
@@ -241,15 +242,15 @@ def test_results_wait_for_an_archive_that_is_down(
 def test_a_full_disk_refuses_images_until_there_is_room(
     make_job, studies, monkeypatch, caplog
 ):
-    write, full = arrivals.write_bytes, threading.Event()
+    write, full = arrivals.write_durable, threading.Event()
     full.set()
 
-    def write_or_fail(path, content):
+    def write_or_fail(path, content, *, top):
         if full.is_set():
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(path, content)
+        write(path, content, top=top)
 
-    monkeypatch.setattr(arrivals, "write_bytes", write_or_fail)
+    monkeypatch.setattr(arrivals, "write_durable", write_or_fail)
     job = make_job(destination="")
     with listening(job):
         # storescu ends with an error status, so that the sender knows.
@@ -259,6 +260,28 @@ def test_a_full_disk_refuses_images_until_there_is_room(
         wait_for(lambda: states(job) == [State.DONE])
     complaints = [r for r in caplog.records if "cannot be kept" in r.getMessage()]
     assert len(complaints) == 1
+    assert len(dicom_files(job.batch.out / "received")) == 5
+
+
+def test_an_image_is_acknowledged_when_it_is_on_the_disk(
+    make_job, studies, monkeypatch
+):
+    sync, failing = os.fsync, threading.Event()
+    failing.set()
+
+    def sync_or_fail(opened):
+        if failing.is_set():
+            raise OSError(errno.EIO, "Input/output error")
+        sync(opened)
+
+    job = make_job(destination="")
+    with listening(job):
+        monkeypatch.setattr(os, "fsync", sync_or_fail)
+        assert send(job, studies / "study1").returncode != 0
+        assert dicom_files(job.batch.out) == []
+        failing.clear()
+        assert send(job, studies / "study1").returncode == 0
+        wait_for(lambda: states(job) == [State.DONE])
     assert len(dicom_files(job.batch.out / "received")) == 5
 
 

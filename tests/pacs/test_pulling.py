@@ -157,15 +157,15 @@ def test_a_refused_login_is_not_tried_again(make_pull, nodes, orthanc):
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_full_disk_stops_with_one_line(protocol, make_pull, monkeypatch):
-    write, count = pull.write_bytes, []
+    write, count = pull.write_durable, []
 
-    def full(path, content):
+    def full(path, content, *, top):
         count.append(path)
         if len(count) == 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(path, content)
+        write(path, content, top=top)
 
-    monkeypatch.setattr(pull, "write_bytes", full)
+    monkeypatch.setattr(pull, "write_durable", full)
     summary, told = run(make_pull(protocol, ALL))
     assert summary.exit_code == 2
     (failure,) = summary.failures
