@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 from time import monotonic
 
+from pynetdicom.association import Association
 from pynetdicom.events import Event
 
 from facetgrade.pacs.instances import Received, identify, says_the_same
 from facetgrade.pacs.ledger import ArrivedStudy, State, TransferLedger
 from facetgrade.pacs.places import Places
 from facetgrade.pacs.receive import Reception
+from facetgrade.pacs.settings import ListenSettings
 from facetgrade.report.atomic import write_durable
 
 RECEIVED = "received"
@@ -47,7 +49,7 @@ class Arrivals:
         self._clock_s = clock_s
         self._started_s = clock_s()
         self._last_s: dict[str, float] = {}
-        self._senders: dict[str, set[Thread]] = {}
+        self._senders: dict[str, set[Association]] = {}
         self._full = False
         self._lock = Lock()
 
@@ -62,15 +64,15 @@ class Arrivals:
             self._full = False
         return status
 
-    def keep(self, content: bytes, sender: Thread) -> None:
+    def keep(self, content: bytes, sender: Association) -> None:
         """Keep an instance; one that is there already changes nothing.
 
         Parameters
         ----------
         content : bytes
             A DICOM file.
-        sender : Thread
-            The connection that it came over, which lives until that is closed.
+        sender : Association
+            The connection that it came over.
 
         Raises
         ------
@@ -84,8 +86,7 @@ class Arrivals:
             log.info("an object without image was received and not kept")
             return
         with self._lock:
-            self._last_s[received.study_uid] = self._clock_s()
-            self._senders.setdefault(received.study_uid, set()).add(sender)
+            self._note_sender(received.study_uid, sender)
         folder = self._folder(received)
         path = self._out / folder / self._places.instance(received.instance_uid)
         known = self._ledger.known_sha256(received.instance_uid)
@@ -94,24 +95,33 @@ class Arrivals:
         write_durable(path, content, top=self._out)
         self._ledger.note_arrival(received, path, len(content), folder)
 
-    def ready(self, quiet_s: float) -> list[ArrivedStudy]:
+    def ready(self, waits: ListenSettings) -> list[ArrivedStudy]:
         """List the studies of which nothing came for a while and nobody sends more."""
         now_s = self._clock_s()
-        waiting = self._ledger.studies(State.ARRIVING)
+        arriving = self._ledger.studies(State.ARRIVING)
         with self._lock:
             return [
                 study
-                for study in waiting
-                if not self._is_sent(study.study_uid)
-                and now_s - self._last_s.get(study.study_uid, self._started_s)
-                >= quiet_s
+                for study in arriving
+                if self._has_arrived(study.study_uid, waits, now_s)
             ]
 
-    def _is_sent(self, study_uid: str) -> bool:
-        """Tell whether a connection that brought images of a study is still open."""
+    def _note_sender(self, study_uid: str, sender: Association) -> None:
+        """Remember who sends; a new connection makes up for those that broke off."""
+        self._last_s[study_uid] = self._clock_s()
+        senders = self._senders.setdefault(study_uid, set())
+        if sender not in senders:
+            senders -= {one for one in senders if not one.is_alive()}
+            senders.add(sender)
+
+    def _has_arrived(self, study_uid: str, waits: ListenSettings, now_s: float) -> bool:
+        """Wait longer for a sender who did not say goodbye, or before a restart."""
         senders = self._senders.get(study_uid, set())
-        senders -= {sender for sender in senders if not sender.is_alive()}
-        return bool(senders)
+        if any(sender.is_alive() for sender in senders):
+            return False
+        whole = senders and all(sender.is_released for sender in senders)
+        wait_s = waits.quiet_s if whole else max(waits.quiet_s, waits.broken_s)
+        return now_s - self._last_s.get(study_uid, self._started_s) >= wait_s
 
     def _folder(self, received: Received) -> str:
         """Name the folder of a study; below it ingest calls the study by its name."""

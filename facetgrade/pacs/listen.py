@@ -132,7 +132,7 @@ class _Desk:
             self._tell(f"failed: {sentence}")
 
     def _grade_ready(self, stop: Event) -> None:
-        for study in self._arrivals.ready(self._job.settings.listen.quiet_s):
+        for study in self._arrivals.ready(self._job.settings.listen):
             if stop.is_set():
                 return
             if self._not_before_s.get(study.study_uid, 0.0) <= monotonic():

@@ -236,6 +236,8 @@ class ListenSettings(_Section):
     ----------
     quiet_s : float
         A study has arrived when nothing came for so long.
+    broken_s : float
+        The same where the connection broke off: the sender may come back so long.
     attempts : int
         How often a study that cannot be graded is tried before the next start.
     resend_s : float
@@ -245,6 +247,7 @@ class ListenSettings(_Section):
     """
 
     quiet_s: Seconds
+    broken_s: Seconds
     attempts: Annotated[int, Field(ge=1)]
     resend_s: Seconds
     destination: str

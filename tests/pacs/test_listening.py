@@ -23,7 +23,7 @@ from tests.exchange.builders import report_on, write_phantom
 from tests.exchange.builders import settings as dicom_labels
 from tests.ingest.builders import gradient_volume, write_series
 from tests.pacs.conftest import IMPATIENT, PRIVACY, dicom_files, node_file
-from tests.pacs.proxies import grumpy_server
+from tests.pacs.proxies import cutting, grumpy_server
 
 # Not the scripts of pynetdicom with the same names.
 STORESCU, ECHOSCU = "/usr/bin/storescu", "/usr/bin/echoscu"
@@ -78,7 +78,8 @@ def grader():
 def make_job(nodes, tmp_path, pipeline, grader):
     def make(destination="web", **listening):
         shipped = read_pacs(nodes)
-        quick = {"quiet_s": 0.3, "attempts": 2, "resend_s": 0.2, **listening}
+        quick = {"quiet_s": 0.3, "broken_s": 0.3, "attempts": 2, "resend_s": 0.2}
+        quick |= listening
         changed = shipped.model_copy(
             update={"listen": shipped.listen.model_copy(update=quick)}
         )
@@ -137,10 +138,10 @@ def wait_for(ready):
         time.sleep(0.02)
 
 
-def send(job, *paths, syntax="-xe"):
+def send(job, *paths, syntax="-xe", port=None):
     local = job.settings.local
-    where = ["-aec", "ANY", local.host, str(local.port)]
-    command = [STORESCU, "-q", "+sd", "+r", syntax, *where]
+    where = ["-aec", "ANY", local.host, str(port or local.port)]
+    command = [STORESCU, "-q", "+sd", "+r", "-R", syntax, *where]
     return subprocess.run([*command, *paths], check=False, capture_output=True)
 
 
@@ -211,6 +212,32 @@ def test_late_images_are_graded_with_the_rest(make_job, studies, grader):
         send(job, first)
         wait_for(lambda: len(grader.graded) == 2)
         wait_for(lambda: states(job) == [State.DONE])
+
+
+def test_a_connection_that_breaks_off_is_waited_for(make_job, studies, grader):
+    job = make_job(destination="", broken_s=600.0)
+    with listening(job):
+        # 225 bytes of handshake, then 170 for each image.
+        with cutting(job.settings.local.port, cuts=1, after_bytes=600) as proxy:
+            cut_off = send(job, studies / "study1", port=proxy.port)
+            assert (cut_off.returncode != 0, proxy.cut) == (True, 1)
+        assert 0 < len(dicom_files(job.batch.out / "received")) < 5
+        time.sleep(0.8)
+        assert states(job) == [State.ARRIVING]
+        assert grader.graded == []
+        assert send(job, studies / "study1").returncode == 0
+        wait_for(lambda: states(job) == [State.DONE])
+    assert len(grader.graded) == 1
+    assert len(dicom_files(job.batch.out / "received")) == 5
+
+
+def test_a_sender_who_stays_away_does_not_hold_up_what_came(make_job, studies, grader):
+    job = make_job(destination="")
+    with listening(job):
+        with cutting(job.settings.local.port, cuts=1, after_bytes=600) as proxy:
+            send(job, studies / "study1", port=proxy.port)
+        wait_for(lambda: states(job) == [State.DONE])
+    assert len(grader.graded) == 1
 
 
 def test_a_restart_goes_on_with_what_was_unfinished(make_job, orthanc, studies, grader):
