@@ -12,14 +12,12 @@ from time import time
 from typing import Any
 from urllib.parse import urlencode
 
-import pydicom
 import requests
 from dicomweb_client.web import DICOMwebClient
 from pydicom.datadict import tag_for_keyword
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from facetgrade.errors import ConnectionLostError, FacetGradeError, TransferError
-from facetgrade.exchange.tolerant import tolerant
 from facetgrade.pacs.credentials import Login
 from facetgrade.pacs.multipart import boundary_of, split_parts
 from facetgrade.pacs.records import (
@@ -30,11 +28,11 @@ from facetgrade.pacs.records import (
     StudyQuery,
 )
 from facetgrade.pacs.settings import DicomwebNode, PacsSettings
+from facetgrade.pacs.stow import JSON, check_stored, packed
 
 _CHUNK_BYTES = 1 << 18
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
 _ACCEPT = 'multipart/related; type="application/dicom"; transfer-syntax=*'
-_DUPLICATE = 0x0111
 # All but unreserved characters and the signs of patterns (RFC 3986 section 2.3).
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9._~*?-]")
 _STUDY_FIELDS = ("StudyDate", "StudyDescription", "PatientID", "AccessionNumber")
@@ -128,13 +126,17 @@ class DicomwebArchive:
     def store(self, paths: Sequence[Path], stored: Callable[[Path], None]) -> None:
         """Send files with STOW-RS; an object that is already there is safe."""
         for path in paths:
-            with self._translated(), tolerant():
-                sent = pydicom.dcmread(path)
-                answer = self._client.store_instances([sent], sent.StudyInstanceUID)
-            for failed in answer.get("FailedSOPSequence") or ():
-                reason = failed.get("FailureReason")
-                if reason != _DUPLICATE:
-                    raise TransferError(f"{self._name} refuses {path.name} ({reason})")
+            body, kind = packed(path.read_bytes())
+            with self._translated():
+                answer = self._session.post(
+                    f"{self._node.url}/studies",
+                    data=body,
+                    headers={"Content-Type": kind, "Accept": JSON},
+                    timeout=self._timeout,
+                    # Followed, it would become a search, which succeeds.
+                    allow_redirects=False,
+                )
+                check_stored(answer, self._name, path.name)
             stored(path)
 
     def _pages(self, keys: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
@@ -157,7 +159,7 @@ class DicomwebArchive:
         with self._translated():
             answer = self._session.get(
                 address,
-                headers={"Accept": "application/dicom+json"},
+                headers={"Accept": JSON},
                 timeout=self._timeout,
             )
             answer.raise_for_status()
@@ -221,6 +223,10 @@ class DicomwebArchive:
         if code in (401, 403):
             return TransferError(
                 f"{self._name} refuses the login (HTTP {code}); check credentials"
+            )
+        if answer is not None and answer.is_redirect:
+            return TransferError(
+                f"{self._name} sends us elsewhere (HTTP {code}); check the URL"
             )
         return TransferError(f"{self._name} refuses the request (HTTP {code})")
 

@@ -29,7 +29,9 @@ _REASONS = {
     (1, 7): "it has another AE title; check ae_title of the node",
 }
 _MOVE_DESTINATION_UNKNOWN = 0xA801
-_NEVER = (0x0122, 0x0124, 0x0211, 0xA900)
+_NEVER = (0x0122, 0x0124, 0x0211)
+# Object or identifier does not match its class, whatever the last digits say.
+_MISMATCH = 0xA9
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ def check_status(status: Dataset, name: str, what: str) -> int:
             f"{name} does not know where to send: enter our AE title, address and port "
             "there, or set retrieve to get"
         )
-    if code not in _NEVER and code >> 12 in (0xA, 0xC):
+    never = code in _NEVER or code >> 8 == _MISMATCH
+    if not never and code >> 12 in (0xA, 0xC):
         raise ConnectionLostError(f"{name} fails to {what} (status {code:04X})")
     raise TransferError(f"{name} refuses to {what} (status {code:04X})")
