@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -221,3 +222,16 @@ def dicom_files(folder: Path) -> list[Path]:
 
 def has(program: str) -> bool:
     return shutil.which(program) is not None
+
+
+def text_but_dicom(out: Path) -> bytes:
+    """Return all names below a folder, and what the files say that are not DICOM."""
+    paths = sorted(out.rglob("*"))
+    names = [str(path.relative_to(out)).encode() for path in paths]
+    files = [path for path in paths if path.is_file() and path.suffix != ".dcm"]
+    return b"\n".join([*names, *(path.read_bytes() for path in files)])
+
+
+def leaks(shown: bytes) -> list[bytes]:
+    """Show where planted names, or the planted year of birth, come through."""
+    return re.findall(rb".{0,80}(?:CANARY|1903).{0,40}", shown)

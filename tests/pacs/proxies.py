@@ -75,8 +75,11 @@ def cutting(target_port: int, *, cuts: int, after_bytes: int) -> Iterator[Cuttin
 def grumpy_server(
     target: str, *, status: int, times: int, path: str = "/"
 ) -> Iterator[ThreadingHTTPServer]:
-    """Answer the first requests below `path` with an error, then pass them on."""
-    left = [times]
+    """Answer the first requests below `path` with an error, then pass them on.
+
+    `asked` of the server lists the URLs.
+    """
+    left, asked = [times], []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -87,6 +90,7 @@ def grumpy_server(
             self._answer("POST", self.rfile.read(length))
 
         def _answer(self, method: str, body: bytes | None) -> None:
+            asked.append(self.path)
             if left[0] and path in self.path:
                 left[0] -= 1
                 self.send_response(status)
@@ -108,7 +112,7 @@ def grumpy_server(
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.left = left  # type: ignore[attr-defined]
+    server.left, server.asked = left, asked  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield server

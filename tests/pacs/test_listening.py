@@ -18,11 +18,20 @@ from facetgrade.pacs.ledger import State, TransferLedger
 from facetgrade.pacs.listen import ListenJob, listen
 from facetgrade.report import ReportContext
 from facetgrade.request import Request
+from tests.batch.test_canaries import WORDS
 from tests.batch.test_runner import nothing_found
+from tests.deidentify.test_deidentify import capture, plant
 from tests.exchange.builders import report_on, write_phantom
 from tests.exchange.builders import settings as dicom_labels
 from tests.ingest.builders import gradient_volume, write_series
-from tests.pacs.conftest import IMPATIENT, PRIVACY, dicom_files, node_file
+from tests.pacs.conftest import (
+    IMPATIENT,
+    PRIVACY,
+    dicom_files,
+    leaks,
+    node_file,
+    text_but_dicom,
+)
 from tests.pacs.proxies import cutting, grumpy_server
 
 # Not the scripts of pynetdicom with the same names.
@@ -167,6 +176,23 @@ def test_a_study_is_graded_and_results_come_back(make_job, orthanc, tmp_path, ca
     assert read_back([job.batch.out / "studies"]).problems == []
     shown = "\n".join([*told, caplog.text, *map(str, job.batch.out.rglob("*"))])
     assert "SIM" not in shown
+
+
+def test_no_line_log_url_or_name_holds_a_canary(
+    make_job, nodes, orthanc, tmp_path, caplog
+):
+    folder = plant(tmp_path / "CANARY40 Jane", **WORDS)
+    capture(folder)
+    with grumpy_server(orthanc.url, status=503, times=3) as server:
+        nodes.write_text(node_file(orthanc, http=server.server_address[1]))
+        job = make_job()
+        with caplog.at_level("DEBUG", "facetgrade"), listening(job) as told:
+            assert send(job, folder).returncode == 0
+            wait_for(lambda: sent(told))
+    assert any(line.startswith("failed") for line in told)
+    assert len(dicom_files(job.batch.out / "received")) == 5
+    shown = "\n".join([*told, caplog.text, *server.asked]).encode()
+    assert leaks(shown + text_but_dicom(job.batch.out)) == []
 
 
 def test_studies_sent_at_the_same_time_are_all_graded_once(

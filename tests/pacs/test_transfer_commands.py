@@ -11,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.deidentify.test_deidentify import plant
+from tests.batch.builders import job_of, run
+from tests.batch.test_canaries import WORDS
+from tests.batch.test_canaries_in_names import MASKED
+from tests.deidentify.test_deidentify import capture, plant
+from tests.exchange.builders import settings as dicom_labels
+from tests.pacs.conftest import leaks, node_file, text_but_dicom
+from tests.pacs.proxies import answering, grumpy_server
 from tests.test_cli import command, home  # noqa: F401
 
 LIBRARIES = (
@@ -60,10 +66,42 @@ def test_no_line_log_or_name_holds_a_canary(
     assert code == 3
     assert "1 study complete, 4 images" in shown[0]
     assert "nothing found for entry 2 of the list of patients" in shown[0]
-    shown.append((out / "facetgrade.log").read_text())
-    shown += [str(path.relative_to(out)) for path in out.rglob("*")]
-    assert "CANARY" not in "".join(shown)
-    assert "1903" not in "".join(shown)
+    assert leaks("".join(shown).encode() + text_but_dicom(out)) == []
+
+
+@pytest.mark.parametrize("protocol", ["web", "get"])
+def test_no_line_log_or_url_of_push_holds_a_canary(
+    protocol,
+    command,  # noqa: F811
+    orthanc,
+    nodes,
+    tmp_path,
+):
+    planted, out = plant(tmp_path / "CANARY40 Jane", **WORDS), tmp_path / "out"
+    capture(planted)
+    run(job_of(planted, out, masking=MASKED, dicom=dicom_labels()))
+    orthanc.put(planted)
+    push, shown = ("push", out, "--nodes", nodes, "--to"), []
+    with grumpy_server(orthanc.url, status=503, times=1) as server:
+        nodes.write_text(node_file(orthanc, http=server.server_address[1]))
+        code, *lines = command(*push, protocol)
+        assert (code, "1 objects sent" in lines[0]) == (0, True), lines
+    shown += [*lines, *server.asked]
+    (out / "transfers.sqlite").unlink()
+    with answering(400, b"CANARY01^NAME is not known here") as port:
+        nodes.write_text(node_file(orthanc, http=port))
+        code, *lines = command(*push, "web")
+        assert (code, "refuses the request (HTTP 400)" in lines[0]) == (2, True), lines
+    assert leaks("".join([*shown, *lines]).encode() + text_but_dicom(out)) == []
+    # SR files with the study of the patient.
+    (patient,) = (
+        one["ID"]
+        for one in orthanc.get("/patients?expand")
+        if one["MainDicomTags"]["PatientID"] == "CANARY02"
+    )
+    assert len(orthanc.get(f"/patients/{patient}/studies")) == 1
+    series = orthanc.get(f"/patients/{patient}/series")
+    assert {one["MainDicomTags"]["Modality"] for one in series} == {"MR", "SR"}
 
 
 @pytest.mark.slow
