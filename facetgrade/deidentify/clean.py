@@ -37,6 +37,7 @@ _DATES = frozenset({"DA", "DT"})
 _PIXELS = frozenset(
     {0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00008, 0x7FE00009, 0x7FE00010}
 )
+_TIME = re.compile(r"[0-9:. ]*")
 _WORDS = re.compile(r"[A-Za-z0-9]+")
 _FLOAT_BYTES = 4
 _DUMMY = "UNKNOWN"
@@ -196,7 +197,9 @@ def _treat_value(
         if element.is_empty:
             return None
         change = _replace(element, pseudonyms.date, Change.SHIFTED)
-        return Change.REMOVED if element.is_empty else change
+        return Change.EMPTIED if element.is_empty else change
+    if element.VR == "TM":
+        return _replace(element, _clean_time, Change.EMPTIED)
     if keyword in settings.cleaned_texts:
         pattern = settings.kept_word
         dummy = _DUMMY if keyword in settings.never_empty else ""
@@ -206,6 +209,11 @@ def _treat_value(
     if keyword in settings.kept_texts or element.VR in _TECHNICAL:
         return None
     return None if element.tag in _PIXELS else Change.REMOVED
+
+
+def _clean_time(text: str) -> str:
+    """Keep a time of day, nothing of a text that someone wrote in its place."""
+    return text if _TIME.fullmatch(text.strip("\0")) else ""
 
 
 def _replace(

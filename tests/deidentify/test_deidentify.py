@@ -20,6 +20,7 @@ from facetgrade.deidentify import (
 from facetgrade.deidentify.clean import Change, clean_text
 from facetgrade.deidentify.pseudonyms import Pseudonyms
 from facetgrade.errors import ConfigError, IngestError, OutputError
+from facetgrade.exchange.tolerant import tolerant
 from facetgrade.ingest import shipped_settings
 from facetgrade.simulate.vendors import Habit
 from tests.exchange.builders import (
@@ -296,6 +297,27 @@ def pseudonyms(**changes):
 )
 def test_dates_move_by_the_patients_days(written, moved):
     assert pseudonyms().date(written) == moved
+
+
+def test_text_in_place_of_dates_and_times_goes_and_leaves_a_valid_copy(tmp_path):
+    write_phantom(tmp_path / "in")
+    for path in (tmp_path / "in").iterdir():
+        with tolerant():
+            dataset = pydicom.dcmread(path)
+            dataset.StudyDate = dataset.StudyTime = "CANARY01"
+            dataset.AcquisitionTime = "CANARY02"
+            dataset.SeriesTime = "10:11:12.5"
+            dataset.save_as(path)
+    result = run(tmp_path / "in", tmp_path / "out")
+    assert result.changes.counts["StudyTime", Change.EMPTIED] == result.images
+    for path in sorted((tmp_path / "out").rglob("*.dcm"))[:2]:
+        assert b"CANARY" not in path.read_bytes()
+        with tolerant():
+            copy = pydicom.dcmread(path)
+        assert (copy.StudyDate, copy.StudyTime) == ("", "")
+        assert copy.SeriesTime == "10:11:12.5"
+        errors = dciodvfy_errors(path)
+        assert all("10:11:12.5" in error for error in errors), errors
 
 
 def test_uids_of_the_standard_stay():
