@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facetgrade.anatomy import VERTEBRAE, FacetJoint
+from facetgrade.anatomy import (
+    JOINT_BEHIND_MM,
+    JOINT_BESIDE_MM,
+    VERTEBRAE,
+    FacetJoint,
+)
 from facetgrade.findings import (
     JointMasks,
     Localization,
@@ -19,7 +24,7 @@ from facetgrade.grade.coverage import shear_deg, slices_through, stacks_at
 from facetgrade.grade.metal import SignalVoid
 from facetgrade.grade.perimeter import distance_in_plane_mm, joint_outline
 from facetgrade.grade.settings import AcceptanceSettings, GradeSettings
-from facetgrade.study import Sequence, Series
+from facetgrade.study import Sequence, Series, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class Obstacle:
     explanation: str
 
 
-def why_absent(joint: FacetJoint, localization: Localization) -> Obstacle:
+def why_absent(joint: FacetJoint, localization: Localization, study: Study) -> Obstacle:
     """Say why a joint has no location: outside the images, or missed within them.
 
     Parameters
@@ -47,11 +52,14 @@ def why_absent(joint: FacetJoint, localization: Localization) -> Obstacle:
         A joint that the localizer did not report.
     localization : Localization
         What it did report.
+    study : Study
+        The images.
 
     Returns
     -------
     Obstacle
-        ``not-in-view`` if a vertebra of the level lies beyond those in the images.
+        ``not-in-view`` if a vertebra of the level, or the usual place of the joint
+        beside it, lies beyond the images.
     """
     names = [v.name for v in localization.vertebrae if v.name in VERTEBRAE]
     if not names:
@@ -64,6 +72,8 @@ def why_absent(joint: FacetJoint, localization: Localization) -> Obstacle:
                 f"{vertebra} is not in the images, which show {names[0]} to "
                 f"{names[-1]}",
             )
+    if not _shows_usual_place(study, joint, localization):
+        return Obstacle(Reason.NOT_IN_VIEW, f"the slices do not reach {joint}")
     return Obstacle(
         Reason.NOT_FOUND, f"{joint} was not found although its level is in the images"
     )
@@ -205,6 +215,25 @@ def level_obstacle(
         "the numbering of the vertebrae could not be decided from what is in view "
         f"(probability {localization.numbering_probability:.2f}); give an anchor or "
         "accept the assumed levels",
+    )
+
+
+def _shows_usual_place(
+    study: Study, joint: FacetJoint, localization: Localization
+) -> bool:
+    """Tell whether a series shows the place where the joint of a level usually lies."""
+    level = joint.level
+    pair = [
+        vertebra.center_lps_mm
+        for vertebra in localization.vertebrae
+        if vertebra.name in (level.upper_vertebra, level.lower_vertebra)
+    ]
+    beside_mm = JOINT_BESIDE_MM * joint.side.sign
+    place = np.mean(pair, axis=0) + np.array([beside_mm, JOINT_BEHIND_MM, 0.0])
+    return any(
+        bool(stack.volume.geometry.contains(place))
+        for series in study.series
+        for stack in series.stacks
     )
 
 

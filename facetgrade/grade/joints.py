@@ -94,7 +94,7 @@ def _grade_joint(
     location = segmented.location if segmented else _located(joint, localization)
     flags = acquisition_flags(location, segmented, localization, settings.acceptance)
     if segmented is None or not segmented.masks:
-        absent = why_absent(joint, localization)
+        absent = why_absent(joint, localization, evidence.study)
         if location is not None:
             absent = why_unseen(location, evidence, settings.acceptance) or Obstacle(
                 Reason.NOT_IN_VIEW, f"no series covers {joint}"

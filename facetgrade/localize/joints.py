@@ -7,16 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from facetgrade.anatomy import Level, Side
+from facetgrade.anatomy import JOINT_BEHIND_MM, JOINT_BESIDE_MM, Level, Side
 from facetgrade.findings import JointFrame, LocatedJoint
 from facetgrade.localize.heatmaps import Evidence, Peak, find_peaks
 from facetgrade.localize.levels import Chain, Numbering
 from facetgrade.localize.settings import LocalizeSettings
 
-# Joints lie about 29 mm behind and 15 mm beside the line of body centers (five real
-# and simulated anatomies agree within 4 mm); lower levels are wider apart.
-BEHIND_MM = 30.0
-BESIDE_MM = 16.5
 SEARCH_MM = 17.0
 PRIOR_SPREAD_MM = 8.0
 # Left and right lie 22 mm apart at least, on real and simulated spines 19 mm as found.
@@ -111,7 +107,9 @@ def _expected(
     """Return where the joint of a step usually lies."""
     middle = chain.centers_lps_mm[number : number + 2].mean(axis=0)
     frame = joint_frame(middle, cranial, side)
-    return np.asarray(middle + BEHIND_MM * frame.posterior + BESIDE_MM * frame.lateral)
+    return np.asarray(
+        middle + JOINT_BEHIND_MM * frame.posterior + JOINT_BESIDE_MM * frame.lateral
+    )
 
 
 def _assign(chain: Chain, side: Side, peaks: Sequence[Peak]) -> dict[int, Peak]:

@@ -49,7 +49,7 @@ def localization(*joints, names=("L3", "L4", "L5", "S1"), level_assumed=False):
         vertebrae=tuple(
             LocatedVertebra(
                 name=name,
-                center_lps_mm=np.array([0.0, 0.0, -30.0 * i]),
+                center_lps_mm=np.array([0.0, 0.0, 60.0 - 30.0 * i]),
                 probability=0.9,
             )
             for i, name in enumerate(names)
@@ -144,6 +144,14 @@ def test_a_level_beyond_the_images_is_not_in_view(shipped):
     (outcome,) = grade({}, shipped, where=where)
     assert outcome.reason is Reason.NOT_IN_VIEW
     assert outcome.explanation == "L5 is not in the images, which show L1 to L4"
+
+
+def test_a_joint_beside_a_narrow_slab_is_not_in_view(shipped):
+    # The usual place of the left joint is 16.5 mm left of the bodies, of the right one
+    # 16.5 mm right; slices see from -6 to 30 mm.
+    outcomes = grade({}, shipped, where=localization(), joints=(LEFT, RIGHT))
+    reasons = [outcome.reason for outcome in outcomes]
+    assert reasons == [Reason.NOT_FOUND, Reason.NOT_IN_VIEW]
 
 
 def test_a_study_without_vertebrae_has_no_joint(shipped):
