@@ -3,13 +3,14 @@
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
 from facetgrade.batch import run_batch
 from facetgrade.batch.pool import WorkerPool
 from facetgrade.batch.settings import BATCH, BatchSettings
-from facetgrade.config import read_shipped
+from facetgrade.config import read_config, read_shipped
 from facetgrade.errors import ModelError, WorkerError
 from facetgrade.stopwatch import Stopwatch
 from tests.batch.builders import Events, rows
@@ -51,6 +52,13 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(make_job, settings, cap
         job.config.segment.weights,
     }
     assert pool.process_ids == []
+
+
+def test_threads_of_a_worker_do_not_spin_while_they_wait(settings):
+    with WorkerPool(read_config(), "cpu", settings, lambda _: None) as pool:
+        environment = Path(f"/proc/{pool.process_ids[0]}/environ").read_bytes()
+
+    assert b"OMP_WAIT_POLICY=PASSIVE" in environment.split(b"\0")
 
 
 def test_a_study_over_its_time_is_kept_out(make_job, settings):
