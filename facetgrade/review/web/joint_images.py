@@ -160,12 +160,14 @@ class JointImages:
         study = next(one for one in case.studies if one.visit is visit)
         return _outcome(self._report(study), joint)
 
-    def prepare(self, cases: Iterable[Case], stop: Callable[[], bool]) -> int:
-        """Prepare all joints in turn, letting those that somebody opens go first.
+    def prepare(
+        self, places: Iterable[tuple[Case, FacetJoint]], stop: Callable[[], bool]
+    ) -> int:
+        """Prepare joints in turn, letting those that somebody opens go first.
 
         Parameters
         ----------
-        cases : iterable of Case
+        places : iterable of (Case, FacetJoint)
             What will be read. What fails is logged and tried again when it is read.
         stop : callable
             Asked before each image.
@@ -176,7 +178,6 @@ class JointImages:
             Joints that are ready.
         """
         ready = 0
-        places = [(one, joint) for one in cases for joint in one.joints]
         for case, joint in places:
             try:
                 for visit, images in self.visits(case, joint).items():

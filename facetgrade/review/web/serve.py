@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from facetgrade.review.web.app import STATIC, create_app
 from facetgrade.review.web.desk import Desk
 from facetgrade.review.web.entrance import Link, Links
 from facetgrade.review.web.joint_images import JointImages
+from facetgrade.review.web.preparing import prepare_behind, prepare_first
 
 if TYPE_CHECKING:
     import uvicorn
@@ -41,7 +41,8 @@ def serve(
     """Serve the pages of a review; returns when the program is asked to stop.
 
     On this machine alone, everybody of the charter gets a link that works once. Beyond
-    it, everybody logs in with a password.
+    it, everybody logs in with a password. The first images of everybody are prepared
+    before, those that come later behind the scenes.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def serve(
     options : ServeOptions
         Address, certificate, folder.
     announce : callable or None
-        Told the links, and when all images are ready; None prints them.
+        Told the links, and how far the images are; None prints it.
 
     Raises
     ------
@@ -70,6 +71,7 @@ def serve(
         )
     desk = open_desk(store, accounts, options)
     listening = listen(options)
+    prepare_first(desk, announce)
     root = f"{_scheme(options)}://{_shown_host(options)}:{listening.getsockname()[1]}"
     app = create_app(
         desk,
@@ -79,7 +81,7 @@ def serve(
     server = uvicorn.Server(_uvicorn_config(app, options))
     if options.needs_accounts:
         announce(f"{root}/login")
-    preparing = _prepare(desk, server, announce)
+    preparing = prepare_behind(desk, lambda: server.should_exit, announce)
     try:
         server.run(sockets=[listening])
     finally:
@@ -176,23 +178,6 @@ def _links(
         announce(f"{link.person.name}: {root}/enter?token={link.secret}")
 
     return Links(() if options.needs_accounts else desk.charter.people, tell)
-
-
-def _prepare(
-    desk: Desk, server: uvicorn.Server, announce: Callable[[str], None]
-) -> threading.Thread:
-    """Sample the images of all joints behind the scenes."""
-
-    def work() -> None:
-        cases = desk.store.cases()
-        ready = desk.images.prepare(cases, lambda: server.should_exit)
-        total = sum(len(case.joints) for case in cases)
-        if not server.should_exit:
-            announce(f"images of {ready} of {total} joints are ready")
-
-    thread = threading.Thread(target=work, name="prepare-images", daemon=True)
-    thread.start()
-    return thread
 
 
 def _print(line: str) -> None:

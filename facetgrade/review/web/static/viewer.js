@@ -1,4 +1,5 @@
 // One joint on screen: two planes of each time point, kept on the same point.
+import { openThrifty } from "./thrift.js";
 import {
   DRAG_MODE,
   Niivue,
@@ -77,10 +78,16 @@ class Viewport {
     this.nv.drawOpacity = OUTLINE.fill;
     this.nv.drawRimOpacity = OUTLINE.rim;
     this.nv.onLocationChange = () => onMove(this);
+    this.nv.meshShaders = [];
   }
 
   async attach() {
+    const programs = openThrifty(this.canvas);
     await this.nv.attachToCanvas(this.canvas, false);
+    const { blurShader, gradientPrePassShader } = this.nv;
+    const { sobelFirstOrderShader, sobelSecondOrderShader } = this.nv;
+    programs.silence(blurShader, gradientPrePassShader);
+    programs.silence(sobelFirstOrderShader, sobelSecondOrderShader);
     this.nv.setInterpolation(false);
   }
 
