@@ -153,6 +153,8 @@ def joint_card(
                 aligned, contrast, context.joint_outline, settings
             )
     maps, difference = _perimeters(joint, context.config)
+    if comparison.refusal is not None:
+        difference = None
     return JointCard(
         joint=joint,
         anchor=f"{joint.joint.level}-{joint.joint.side}",

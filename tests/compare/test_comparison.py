@@ -224,6 +224,26 @@ def test_a_refused_pair_has_a_page_that_says_why(phantom, settings):
     assert "It could not be graded." in Page(page).text
 
 
+def test_two_patients_are_shown_without_any_difference(
+    baseline, followup, phantom, settings
+):
+    other = changed(followup, subject="subj-other")
+    page = render_comparison(
+        PAIR,
+        compare_time_points(baseline, other, settings),
+        (baseline, other),
+        links=("", ""),
+        context=phantom.context(),
+        settings=settings.pictures,
+    )
+    shown = Page(page)
+    labels = {attrs.get("aria-label", "") for _, attrs in shown.tags}
+    assert "Difference" not in labels
+    assert "gone" not in shown.text
+    assert "toolbar" not in {attrs.get("class") for _, attrs in shown.tags}
+    assert shown.text.count("No picture: the pair is not compared.") == 2
+
+
 def test_studies_are_compared_with_the_shipped_settings(baseline, followup):
     found = facetgrade.compare_studies(
         baseline.study, baseline.report, followup.study, followup.report
