@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from facetgrade.compare.changes import Obstacle
 from facetgrade.compare.cohort import CohortJoint
 from facetgrade.compare.graded import GradedStudy, ImageSearch
 from facetgrade.compare.pairing import Pair, Unpaired
+from facetgrade.compare.registration import Registration
 from facetgrade.compare.settings import CompareSettings
 from facetgrade.report.context import ReportContext, Row
 
@@ -82,12 +84,15 @@ class PairEntry:
         Its rows of changes.csv.
     refusal : Obstacle or None
         Why the pair as a whole was not compared.
+    registrations : mapping of FacetJoint to Registration
+        Of the joints that were registered.
     """
 
     pair: Pair
     page: str
     rows: tuple[Row, ...]
     refusal: Obstacle | None
+    registrations: Mapping[FacetJoint, Registration]
 
 
 @dataclass(eq=False, kw_only=True, slots=True)

@@ -45,6 +45,11 @@ def compare_pairs(
             page=write_case(job, found, comparison, points),
             rows=tuple(change_rows(found.pair, comparison.joints)),
             refusal=comparison.refusal,
+            registrations={
+                one.joint: one.registration
+                for one in comparison.joints
+                if one.registration is not None
+            },
         )
         summary.entries.append(entry)
         summary.cohort += cohort_joints(found.pair, comparison.joints)

@@ -14,7 +14,7 @@ from facetgrade.compare.comparison import Comparison
 from facetgrade.compare.graded import GradedStudy
 from facetgrade.compare.identity import TimePoint
 from facetgrade.compare.index_page import render_index
-from facetgrade.compare.job import CompareJob, CompareSummary, FoundPair
+from facetgrade.compare.job import CompareJob, CompareSummary, FoundPair, PairEntry
 from facetgrade.compare.tables import write_changes_csv
 from facetgrade.report.atomic import write_bytes, write_json, write_text
 from facetgrade.report.words import RESEARCH_USE
@@ -99,6 +99,23 @@ def _report_link(graded: GradedStudy | None, folder: Path) -> str:
     return Path(os.path.relpath(report, folder.resolve())).as_posix()
 
 
+def _registrations(entry: PairEntry) -> list[dict[str, object]]:
+    """Describe how each joint at baseline lies upon itself at follow-up."""
+    return [
+        {
+            "level": joint.level.value,
+            "side": joint.side.value,
+            "followup_from_baseline": found.motion.matrix.tolist(),
+            "contrast": found.contrast.value,
+            "planes": [plane.value for plane in found.planes],
+            "similarity": found.similarity,
+            "error_mm": found.error_mm,
+            "problem": found.problem,
+        }
+        for joint, found in entry.registrations.items()
+    ]
+
+
 def _record(job: CompareJob, summary: CompareSummary) -> dict[str, object]:
     """Describe the run: what was compared, by which settings, what was left over."""
     return {
@@ -117,6 +134,7 @@ def _record(job: CompareJob, summary: CompareSummary) -> dict[str, object]:
                 "page": entry.page,
                 "refused": entry.refusal.reason if entry.refusal else None,
                 "explanation": entry.refusal.explanation if entry.refusal else None,
+                "registrations": _registrations(entry),
             }
             for entry in summary.entries
         ],

@@ -10,7 +10,7 @@ import json
 import logging
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -23,22 +23,22 @@ from facetgrade.anatomy import FacetJoint
 from facetgrade.compare.changes import Extent, followed_extents
 from facetgrade.compare.identity import TimePoint, match_anatomy
 from facetgrade.compare.registration import JointView, register_joint
-from facetgrade.compare.rigid import RigidMotion, points_around
 from facetgrade.compare.settings import CompareSettings
 from facetgrade.config import PipelineConfig
 from facetgrade.evaluate.intervals import Estimate, cluster_bootstrap
-from facetgrade.evaluate.truth import StudyTruth, read_truth
-from facetgrade.findings import Graded, Outcome
+from facetgrade.evaluate.registration import motion_error
+from facetgrade.findings import Graded, JointFrame, Outcome
 from facetgrade.inference import Models
 from facetgrade.ingest import read_studies
 from facetgrade.pipeline import Request, grade_study
 from facetgrade.report.atomic import write_json
 from facetgrade.simulate.anatomy import build_scene
+from facetgrade.simulate.fixed_protocol import one_protocol
 from facetgrade.simulate.pathology import add_lookalikes, add_pathology, draw_grades
 from facetgrade.simulate.settings import SimulateSettings
-from facetgrade.simulate.study import simulate_study, write_study
+from facetgrade.simulate.study import simulate_study
 from facetgrade.simulate.tissue import draw_subject_tissue
-from facetgrade.simulate.vendors import draw_patient
+from facetgrade.simulate.vendors import draw_patient, write_series
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +56,6 @@ class RepeatedJoint:
     ----------
     patient, joint : str
         Whose joint.
-    truth_grade : int
-        By the rules on the true masks.
     grades : tuple of int or None
         As graded on each scan.
     first, second : mapping of str to float
@@ -72,7 +70,6 @@ class RepeatedJoint:
 
     patient: str
     joint: str
-    truth_grade: int
     grades: tuple[int | None, int | None]
     first: Mapping[str, float]
     second: Mapping[str, float]
@@ -111,6 +108,14 @@ class Repeatability:
     seed: int
 
 
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class _Scan:
+    """One scan as graded, and where its joints truly are."""
+
+    point: TimePoint
+    frames: Mapping[FacetJoint, JointFrame]
+
+
 def measure_patient(number: int, work: Repeatability) -> dict[str, Any]:
     """Simulate, scan twice, grade and register one patient.
 
@@ -128,13 +133,11 @@ def measure_patient(number: int, work: Repeatability) -> dict[str, Any]:
         spines as named and one level off).
     """
     with tempfile.TemporaryDirectory() as folder:
-        scans = [
-            _graded(path, work) for path in _scan_twice(number, Path(folder), work)
-        ]
-    (first, before), (second, after) = scans
+        scans = list(_scan_twice(number, Path(folder), work))
+    first, second = (scan.point for scan in scans)
     name = f"r{number:04d}"
     match = match_anatomy(first, second, work.compare.identity)
-    shared = set(work.request.joints) & set(before.joints) & set(after.joints)
+    shared = set(work.request.joints) & set(scans[0].frames)
     joints = [_repeated(name, joint, scans, work) for joint in sorted(shared)]
     return {
         "patient": name,
@@ -230,99 +233,51 @@ def smallest_detectable_change(differences: NDArray[np.float64]) -> float:
     return _Z_95 * _TWO_MEASUREMENTS * error
 
 
-def one_protocol(
-    config: SimulateSettings, rng: np.random.Generator
-) -> SimulateSettings:
-    """Draw one protocol from the ranges, so that two scans share it.
+def _scan_twice(number: int, folder: Path, work: Repeatability) -> Iterator[_Scan]:
+    """Scan one simulated patient with pathology twice, and grade each scan.
 
-    Position, slice placement, noise and artifacts stay free.
+    The true masks are not written: their position alone is asked, and the scanner knows
+    it.
     """
-    protocols = {
-        name: ranges.model_copy(
-            update={
-                "fat_suppression": (_one(ranges.fat_suppression, rng),),
-                "matrix": (_one(ranges.matrix, rng),),
-                "slices": (int(rng.integers(ranges.slices[0], ranges.slices[1] + 1)),)
-                * 2,
-                **{
-                    key: (float(rng.uniform(*getattr(ranges, key))),) * 2
-                    for key in (
-                        "tr_ms",
-                        "te_ms",
-                        "echo_train_length",
-                        "slice_thickness_mm",
-                        "gap_mm",
-                        "fov_mm",
-                    )
-                },
-            }
-        )
-        for name, ranges in config.protocols.items()
-    }
-    study = config.study
-    fixed = study.model_copy(
-        update={
-            "sometimes": {
-                name: float(rng.random() < share)
-                for name, share in study.sometimes.items()
-            },
-            "blocks_probability": float(rng.random() < study.blocks_probability),
-        }
-    )
-    scanner = config.scanner.model_copy(
-        update={"field_t": (_one(config.scanner.field_t, rng),)}
-    )
-    return config.model_copy(
-        update={"protocols": protocols, "study": fixed, "scanner": scanner}
-    )
-
-
-def _one(choices: Sequence[Any], rng: np.random.Generator) -> Any:
-    return choices[int(rng.integers(len(choices)))]
-
-
-def _scan_twice(number: int, folder: Path, work: Repeatability) -> list[Path]:
-    """Simulate one patient with pathology and write two scans."""
     rng = np.random.default_rng([work.seed, number])
     config, rules = work.simulator, work.pipeline.grade
     patient = draw_patient(number, rng)
     healthy = build_scene(config.anatomy, "parametric", rng)
     healthy = add_lookalikes(healthy, rng, config.pathology.lookalikes)
     subject = draw_subject_tissue(rng)
-    grades = draw_grades(rng, sorted(healthy.joints), config.pathology)
+    joints = sorted(set(healthy.joints) & set(work.request.joints))
+    grades = draw_grades(rng, joints, config.pathology)
     scene = add_pathology(healthy, grades, rng, config.pathology, rules)
     protocol = one_protocol(config, rng)
-    paths = []
     for scan in range(_SCANS):
         study = simulate_study(
             scene, patient, subject, study_date=_DAY, config=protocol, rng=rng
         )
         path = folder / f"scan{scan + 1}"
-        write_study(path, study, grade=rules, rng=rng)
-        paths.append(path)
-    return paths
+        for series in study.series:
+            write_series(path, series, study.examination, rng)
+        yield _Scan(point=_graded(path, work), frames=study.scene.joints)
 
 
-def _graded(path: Path, work: Repeatability) -> tuple[TimePoint, StudyTruth]:
+def _graded(path: Path, work: Repeatability) -> TimePoint:
     """Read and grade one scan."""
-    study = max(read_studies(path / "dicom"), key=lambda study: len(study.series))
+    study = max(read_studies(path), key=lambda study: len(study.series))
     report = grade_study(study, work.models, work.pipeline, request=work.request)
-    return TimePoint(study=study, report=report), read_truth(path / "truth")
+    return TimePoint(study=study, report=report)
 
 
 def _repeated(
     patient: str,
     joint: FacetJoint,
-    scans: Sequence[tuple[TimePoint, StudyTruth]],
+    scans: Sequence[_Scan],
     work: Repeatability,
 ) -> RepeatedJoint:
     """Compare one joint on both scans."""
-    outcomes = [_outcome(scan, joint) for scan, _ in scans]
+    outcomes = [_outcome(scan.point, joint) for scan in scans]
     first, second = (o if isinstance(o, Graded) else None for o in outcomes)
     return RepeatedJoint(
         patient=patient,
         joint=str(joint),
-        truth_grade=scans[0][1].joints[joint].grade,
         grades=(
             first.best.grade if first else None,
             second.best.grade if second else None,
@@ -346,26 +301,27 @@ def _extents(graded: Graded | None) -> dict[str, float]:
 
 def _registered(
     joint: FacetJoint,
-    scans: Sequence[tuple[TimePoint, StudyTruth]],
+    scans: Sequence[_Scan],
     work: Repeatability,
 ) -> dict[str, Any]:
     """Register one joint and compare the motion with the true one."""
     names = ("registered_mm", "registered_deg", "estimated_mm", "similarity")
     nothing = dict.fromkeys(names)
-    views = [_view(scan, joint) for scan, _ in scans]
+    views = [_view(scan.point, joint) for scan in scans]
     if views[0] is None or views[1] is None:
         return {**nothing, "problem": "not located"}
     found = register_joint(views[0], views[1], work.compare.registration)
     if found is None:
         return {**nothing, "problem": "no common contrast"}
-    first, second = (truth.joints[joint].frame for _, truth in scans)
-    true = RigidMotion.between(first, second)
-    points = points_around(
-        first.center_lps_mm, work.compare.registration.error_radius_mm
+    registered_mm, registered_deg = motion_error(
+        found.motion,
+        scans[0].frames[joint],
+        scans[1].frames[joint],
+        radius_mm=work.compare.registration.error_radius_mm,
     )
     return {
-        "registered_mm": float(found.motion.distances_mm(true, points).mean()),
-        "registered_deg": true.inverse().then(found.motion).angle_deg,
+        "registered_mm": registered_mm,
+        "registered_deg": registered_deg,
         "estimated_mm": found.error_mm,
         "similarity": found.similarity,
         "problem": found.problem,
