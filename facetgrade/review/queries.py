@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Select, Table, bindparam, func, select
 
 from facetgrade.anatomy import FacetJoint
 from facetgrade.review.charter import Charter
@@ -74,16 +74,15 @@ def planned(connection: Connection) -> tuple[int, int]:
 
 def rows_in(connection: Connection, table: Table, **wanted: str | None) -> list[Row]:
     """Return rows in the order they were written; None asks for any value."""
-    query = select(table).order_by(table.c.number, table.c.id)
-    for name, value in wanted.items():
-        if value is not None:
-            query = query.where(table.c[name] == value)
-    return [dict(row._mapping) for row in connection.execute(query)]
+    asked = {name: value for name, value in wanted.items() if value is not None}
+    found = connection.execute(_rows_where(table, tuple(asked)), asked)
+    names = tuple(found.keys())
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
 def reads_in(connection: Connection, **wanted: str | None) -> tuple[ReadRecord, ...]:
     """Return reads, corrected ones included, in order of time."""
-    return tuple(read_of(row) for row in rows_in(connection, READ, **wanted))
+    return tuple(_read(row) for row in rows_in(connection, READ, **wanted))
 
 
 def current(reads: Iterable[ReadRecord]) -> tuple[ReadRecord, ...]:
@@ -147,6 +146,13 @@ def items_in(connection: Connection, reader: str) -> tuple[WorkItem, ...]:
     )
 
 
+@lru_cache(maxsize=64)
+def _rows_where(table: Table, names: tuple[str, ...]) -> Select[Any]:
+    """Write the question once: building it takes longer than answering it."""
+    asked = [table.c[name] == bindparam(name) for name in names]
+    return select(table).where(*asked).order_by(table.c.number, table.c.id)
+
+
 @lru_cache(maxsize=4)
 def _parsed_charter(content: str) -> Charter:
     return Charter.model_validate_json(content)
@@ -159,6 +165,16 @@ def _case(row: Row) -> Case:
 @lru_cache(maxsize=4096)
 def _parsed_case(case_id: str, patient: str, content: str) -> Case:
     return case_of({"id": case_id, "patient": patient, "content": content})
+
+
+def _read(row: Row) -> ReadRecord:
+    return _parsed_read(tuple(row.items()))
+
+
+# Rows are never changed, and a list of work asks for the same ones again and again.
+@lru_cache(maxsize=16384)
+def _parsed_read(row: tuple[tuple[str, Any], ...]) -> ReadRecord:
+    return read_of(dict(row))
 
 
 def _complete(

@@ -70,8 +70,10 @@ def serve(
             "password; make accounts with `facetgrade review account`"
         )
     desk = open_desk(store, accounts, options)
-    listening = listen(options)
+    listening = reserve(options)
     prepare_first(desk, announce)
+    # Links are printed before the server runs: who is quick waits a moment.
+    listening.listen(_BACKLOG)
     root = f"{_scheme(options)}://{_shown_host(options)}:{listening.getsockname()[1]}"
     app = create_app(
         desk,
@@ -128,8 +130,10 @@ def check_viewer() -> Path:
     return bundle
 
 
-def listen(options: ServeOptions) -> socket.socket:
-    """Open the address, so that a taken one is told before anything is printed.
+def reserve(options: ServeOptions) -> socket.socket:
+    """Take the address, so that a taken one is told before anything is printed.
+
+    Nobody is let in yet: who comes early is refused at once instead of waiting.
 
     Raises
     ------
@@ -141,8 +145,6 @@ def listen(options: ServeOptions) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((options.host, options.port))
-        # Links are printed before the server runs: who is quick waits a moment.
-        listening.listen(_BACKLOG)
     except OSError as error:
         listening.close()
         raise ConfigError(
