@@ -31,6 +31,12 @@ from tests.fuzz.seeds import write_seeds
 
 INSTRUMENTED = {
     "dicom": ["facetgrade.ingest", "pydicom.filereader", "pydicom.values"],
+    "dicom-file": [
+        "facetgrade.ingest",
+        "pydicom.filereader",
+        "pydicom.values",
+        "pydicom.pixels.decoders",
+    ],
     "dicomdir": ["facetgrade.ingest", "pydicom.filereader"],
     "zip": ["facetgrade.ingest.archive", "zipfile"],
     "tar": ["facetgrade.ingest.archive", "tarfile"],

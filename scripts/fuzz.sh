@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Fuzz every reader of foreign bytes, SECONDS each, again and again until EXECUTIONS are
-# reached. Counts are kept in tests/fuzz/results.json, corpus and findings in FOLDER.
+# Fuzz every reader of foreign bytes in turns of SECONDS, first those that have less than
+# half of an even share of EXECUTIONS, then those with the fewest, until all together have
+# EXECUTIONS. The same command goes on where it was stopped. Counts are kept in
+# tests/fuzz/results.json, corpus and findings in FOLDER.
 #
 #   scripts/fuzz.sh [SECONDS] [EXECUTIONS] [FOLDER]
 set -euo pipefail
@@ -9,19 +11,29 @@ source scripts/environment.sh
 create_environment
 install_lock requirements-fuzz.lock
 
-seconds=${1:-60} executions=${2:-1000000} folder=${3:-out/fuzz}
+seconds=${1:-120} executions=${2:-1000000} folder=${3:-out/fuzz}
 results=tests/fuzz/results.json
-count() {
-    python -c 'import json, sys
-print(sum(r["executions"] for r in json.load(open(sys.argv[1])).values()))' "$results"
+waiting() {
+    python - "$results" "$executions" <<'END'
+import json, pathlib, sys
+
+path, wanted = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+names = """dicom-file dicom dicomdir zip tar nifti sidecar config model-manifest
+    csv-manifest json-manifest""".split()
+found = json.loads(path.read_text()) if path.exists() else {}
+counts = {name: found.get(name, {}).get("executions", 0) for name in names}
+below = [name for name in names if counts[name] < wanted / len(names) / 2]
+fewest = sorted(names, key=counts.get)[: len(names) // 2]
+print(sum(counts.values()), *(below or (fewest if sum(counts.values()) < wanted else ())))
+END
 }
 mkdir -p "$folder"
-until [ -e "$results" ] && [ "$(count)" -ge "$executions" ]; do
-    for reader in dicom dicomdir zip tar nifti sidecar config model-manifest \
-        csv-manifest json-manifest; do
+while read -r total readers <<<"$(waiting)" && [ -n "$readers" ]; do
+    echo "$total executions; next: $readers"
+    for reader in $readers; do
         PYTHONPATH=. OMP_NUM_THREADS=1 nice python scripts/fuzz.py "$reader" \
             --seconds "$seconds" --folder "$folder" --results "$results" \
             >"$folder/$reader.log" 2>&1 || echo "$reader stopped; see $folder/$reader.log"
     done
-    echo "$(count) executions"
 done
+echo "$total executions"

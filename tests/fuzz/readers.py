@@ -7,6 +7,7 @@ else that leaves these functions is a bug.
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 from facetgrade.config import PipelineConfig, check_settings, merge, read_config
@@ -14,7 +15,15 @@ from facetgrade.config_files import read_toml
 from facetgrade.errors import FacetGradeError
 from facetgrade.inference import find_model
 from facetgrade.ingest import IngestSettings, Privacy, load_study, scan_inputs
-from facetgrade.ingest.archive import list_members, read_files
+from facetgrade.ingest.archive import SourceFile, list_members, read_files
+from facetgrade.ingest.dicom import (
+    classic_frame,
+    read_dataset,
+    read_header,
+    stored_pixels,
+)
+from facetgrade.ingest.elements import quiet
+from facetgrade.ingest.enhanced import enhanced_frames, is_multi_frame
 from facetgrade.train.manifest import read_manifest
 
 Reader = Callable[[Path, bytes], None]
@@ -35,6 +44,22 @@ SMALL: IngestSettings = CONFIG.ingest.model_copy(
 def read_dicom(folder: Path, content: bytes) -> None:
     """Read one file beside two good slices that the folder may hold."""
     _read_studies(folder, "fuzzed.dcm", content)
+
+
+def read_dicom_file(folder: Path, content: bytes) -> None:
+    """Read header, frames and pixels of one file that never touches the disk."""
+    source = SourceFile(path=folder / "fuzzed.dcm")
+    with quiet():
+        try:
+            read_header(BytesIO(content))
+            dataset = read_dataset(content)
+            if is_multi_frame(dataset):
+                enhanced_frames(dataset, source)
+            else:
+                classic_frame(dataset, source)
+            stored_pixels(dataset)
+        except FacetGradeError:
+            return
 
 
 def read_dicomdir(folder: Path, content: bytes) -> None:
@@ -92,6 +117,7 @@ def read_json_manifest(folder: Path, content: bytes) -> None:
 
 READERS: dict[str, Reader] = {
     "dicom": read_dicom,
+    "dicom-file": read_dicom_file,
     "dicomdir": read_dicomdir,
     "zip": read_zip,
     "tar": read_tar,

@@ -51,7 +51,7 @@ def write_seeds(folder: Path, name: str) -> list[bytes]:
     name : str
         Name of the reader.
     """
-    if name in ("dicom", "dicomdir", "zip", "tar"):
+    if name in ("dicom", "dicom-file", "dicomdir", "zip", "tar"):
         slices = _dicom_files(folder / "made")
         return _dicom_seeds(folder, name, slices)
     if name in ("nifti", "sidecar"):
@@ -64,7 +64,7 @@ def write_seeds(folder: Path, name: str) -> list[bytes]:
 def _dicom_seeds(folder: Path, name: str, slices: list[Path]) -> list[bytes]:
     """Return files as they are, listed by a DICOMDIR, or packed."""
     contents = [path.read_bytes() for path in slices]
-    if name == "dicom":
+    if name in ("dicom", "dicom-file"):
         seeds = contents
     elif name == "dicomdir":
         seeds = [_dicomdir(folder / "medium", slices[:3])]
