@@ -3,8 +3,10 @@
     python scripts/benchmark_scaling.py FOLDER [--rounds 3] [--results FILE]
 
 FOLDER holds one study, such as scripts/bench_study.sh makes. Every measurement is a
-process of its own, and all cases take turns. `cold` is one study in one process; `warm`
-is what a further study adds; workers are compared on four studies.
+process of its own, and all cases take turns. `cold` is one study in one process;
+`further` is what each of three more adds. One worker with as many threads as cores, one
+with a single thread and one such worker for each core are compared on four studies.
+Memory is that of the largest process; `total_peak_mb` adds up the processes of a run.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ import pydicom
 from pydicom.uid import generate_uid
 
 STUDIES = 4
+ALL_CORES, ONE_THREAD = "1 worker, all cores", "1 worker, 1 thread"
+LOOK_S = 0.2
 LEVELS = ("L1-L2", "L2-L3", "L3-L4", "L4-L5", "L5-S1")
 BYTES_PER_KB = 1024
 BYTES_PER_MB = 1_000_000
@@ -40,15 +44,17 @@ class Case:
     folder: Path
     levels: str = "L3-L4,L4-L5"
     workers: int = 1
+    threads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Clock and processor seconds and peak memory of one process."""
+    """Clock and processor seconds and peak memory of one command."""
 
     clock_s: float
     processor_s: float
     peak_mb: float
+    total_peak_mb: float
 
 
 def main() -> None:
@@ -94,9 +100,11 @@ def _cases(folder: Path, scratch: Path) -> list[Case]:
         for uid, paths in series.items()
     }
     cases.append(Case("half the slices", _write(scratch / "half", half, copies=1)))
+    cores = os.cpu_count() or 1
+    cases += [Case(ALL_CORES, many), Case(ONE_THREAD, many, threads=1)]
     cases += [
-        Case(f"{workers} workers", many, workers=workers)
-        for workers in range(1, (os.cpu_count() or 1) + 1)
+        Case(f"{workers} workers", many, workers=workers, threads=1)
+        for workers in range(2, cores + 1)
     ]
     return cases
 
@@ -135,10 +143,16 @@ def _run(case: Case, out: Path) -> Measured:
     shutil.rmtree(out, ignore_errors=True)
     command = [sys.executable, "-m", "facetgrade", "grade", str(case.folder)]
     command += ["-o", str(out), "--levels", case.levels]
-    command += ["--workers", str(case.workers)]
+    batch = out.with_suffix(".toml")
+    batch.write_text(f"threads = {case.threads}\n")
+    command += ["--workers", str(case.workers), "--batch", str(batch)]
     start_s = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
+    total_peak_mb = 0.0
+    while not (ended := os.wait4(process.pid, os.WNOHANG))[0]:
+        total_peak_mb = max(total_peak_mb, _resident_mb(process.pid))
+        time.sleep(LOOK_S)
+    _, status, usage = ended
     clock_s = time.perf_counter() - start_s
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -147,25 +161,39 @@ def _run(case: Case, out: Path) -> Measured:
         clock_s=clock_s,
         processor_s=usage.ru_utime + usage.ru_stime,
         peak_mb=usage.ru_maxrss * BYTES_PER_KB / BYTES_PER_MB,
+        total_peak_mb=total_peak_mb,
     )
+
+
+def _resident_mb(pid: int) -> float:
+    """Add up the resident memory of a process and its children."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return 0.0
+    own_mb = pages * os.sysconf("SC_PAGE_SIZE") / BYTES_PER_MB
+    return own_mb + sum(_resident_mb(int(child)) for child in children)
 
 
 def _median(values: list[Measured]) -> dict[str, float]:
     """Return medians over the rounds."""
     return {
         name: round(statistics.median(getattr(one, name) for one in values), 2)
-        for name in ("clock_s", "processor_s", "peak_mb")
+        for name in ("clock_s", "processor_s", "peak_mb", "total_peak_mb")
     }
 
 
 def _summary(cases: dict[str, dict[str, float]]) -> dict[str, float]:
     """Return what a further study adds, and what a second worker gains."""
-    one = cases["1 workers"]
+    one = cases[ALL_CORES]
     further = (one["clock_s"] - cases["cold"]["clock_s"]) / (STUDIES - 1)
     summary = {"cold_s": cases["cold"]["clock_s"], "further_s": round(further, 2)}
     if "2 workers" in cases:
-        gain = one["clock_s"] / cases["2 workers"]["clock_s"]
-        summary["two_workers_over_one"] = round(gain, 2)
+        two_s = cases["2 workers"]["clock_s"]
+        gain = cases[ONE_THREAD]["clock_s"] / two_s
+        summary["two_workers_over_one_of_one_thread"] = round(gain, 2)
+        summary["two_workers_over_one_of_all_cores"] = round(one["clock_s"] / two_s, 2)
     return summary
 
 

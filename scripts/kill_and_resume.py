@@ -2,7 +2,9 @@
 
 Studies of two series with nine slices 128x128 are simulated and copied under new UIDs.
 One run grades them undisturbed while its memory is watched; another is killed with
-SIGKILL at random moments and started again until it ends.
+SIGKILL at random moments and started again until it ends. The studies and the memory of
+the undisturbed run stay in FOLDER, so that a run that was broken off repeats only the
+killed part.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import json
 import os
 import platform
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,7 +101,12 @@ def copy_image(path: Path, target: Path, number: int) -> None:
 
 
 def grade_watched(studies: Path, out: Path, workers: int) -> list[float]:
-    """Grade all studies; return the memory in MB at each finished study."""
+    """Grade all studies, once; return the memory in MB at each finished study."""
+    kept = out.with_suffix(".memory.json")
+    if kept.exists():
+        known: list[float] = json.loads(kept.read_text())
+        return known
+    shutil.rmtree(out, ignore_errors=True)
     process = start(studies, out, workers)
     memory: list[float] = []
     while process.poll() is None:
@@ -108,19 +116,21 @@ def grade_watched(studies: Path, out: Path, workers: int) -> list[float]:
         memory += [used_mb] * max(0, done - len(memory))
     if process.returncode:
         sys.exit(f"the undisturbed run ended with code {process.returncode}")
+    kept.write_text(json.dumps(memory))
     return memory
 
 
 def grade_killed(studies: Path, options: argparse.Namespace) -> list[int]:
     """Grade all studies, killed at random; return how many were done at each kill."""
     out = options.folder / "killed"
+    shutil.rmtree(out, ignore_errors=True)
     chance = random.Random(SEED)
     marks = sorted(chance.randrange(options.studies) for _ in range(options.kills))
     kills: list[int] = []
     for mark in marks:
         process = start(studies, out, options.workers)
         while process.poll() is None and finished(out) < mark:
-            time.sleep(0.1)
+            time.sleep(LOOK_S / 2)
         time.sleep(chance.uniform(0.0, 5.0))
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
