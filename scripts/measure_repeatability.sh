@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Simulate repeat scans with repositioning and measure the smallest detectable change of
-# every extent and the error of registration. About 3 minutes of one core per patient.
+# every extent and the error of registration. About 85 s of one core per patient.
 #
 #   scripts/measure_repeatability.sh [PATIENTS]      default 20, two scans of each
 #

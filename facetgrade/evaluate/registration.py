@@ -166,6 +166,8 @@ def _pairs(out: Path) -> list[Mapping[str, Any]]:
             f"{path}: cannot be read ({error}); is {out} a folder that "
             "`facetgrade compare` wrote?"
         ) from error
+    if any("registrations" not in pair for pair in pairs):
+        raise ComparisonError(f"{path}: an earlier version wrote it; compare again")
     return pairs
 
 

@@ -125,11 +125,12 @@ def read_truth(folder: Path) -> StudyTruth:
         raise TruthError(
             folder, f"version is {values.get('version')}, expected {TRUTH_VERSION}"
         )
+    # Studies made before motion and metal were simulated say nothing of them.
     series = values["series"]
     edema = [
         one["series_uid"]
         for one in series
-        if Sequence(one["sequence"]).shows_edema and one["motion"] is None
+        if Sequence(one["sequence"]).shows_edema and one.get("motion") is None
     ]
     return StudyTruth(
         study_uid=values["study_uid"],
@@ -163,6 +164,7 @@ def read_labels(path: Path) -> tuple[NDArray[np.uint8], VolumeGeometry]:
 def _joint(folder: Path, entry: Mapping[str, Any], edema: list[str]) -> JointTruth:
     """Read one joint."""
     measures = {name: float(entry[name]) for name in _MEASURES}
+    metal_mm = entry.get("metal_mm")
     tissues = "soft_tissue_edema_mm3", "marrow_edema_mm3"
     measures["edema_mm3"] = sum(measures[tissue] for tissue in tissues)
     return JointTruth(
@@ -175,7 +177,7 @@ def _joint(folder: Path, entry: Mapping[str, Any], edema: list[str]) -> JointTru
         grade=int(entry["grade"]),
         measures=measures,
         covered=max((float(entry["covered"][uid]) for uid in edema), default=0.0),
-        metal_mm=math.inf if entry["metal_mm"] is None else float(entry["metal_mm"]),
+        metal_mm=math.inf if metal_mm is None else float(metal_mm),
         lesions_path=folder / entry["masks"]["lesions"],
     )
 

@@ -1,6 +1,7 @@
 """Registrations of a comparison held against the truth beside the images."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from facetgrade.evaluate.registration import (
     registration_errors,
     summarize_errors,
 )
+from facetgrade.evaluate.truth import read_truth
 from facetgrade.findings import JointFrame
 
 JOINT = FacetJoint(Level.L4_L5, Side.RIGHT)
@@ -126,3 +128,16 @@ def test_a_folder_without_a_comparison_is_named(tmp_path):
 def test_studies_without_truth_are_named(compared, tmp_path):
     with pytest.raises(ComparisonError, match="no truth lies beside this study"):
         registration_errors(compared[0], tmp_path / "nowhere", radius_mm=10.0)
+
+
+def test_a_comparison_of_an_earlier_version_is_named(tmp_path):
+    (tmp_path / "compare.json").write_text('{"pairs": [{"pair": "p"}]}')
+    with pytest.raises(ComparisonError, match="an earlier version wrote it"):
+        registration_errors(tmp_path, tmp_path, radius_mm=10.0)
+
+
+def test_the_truth_of_the_sample_studies_can_be_read():
+    folder = Path(__file__).parents[2] / "data_samples"
+    truth = read_truth(folder / "sim-0001_baseline" / "truth")
+    assert truth.joints[JOINT].grade in range(5)
+    assert truth.joints[JOINT].metal_mm == np.inf

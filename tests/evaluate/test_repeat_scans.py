@@ -1,12 +1,22 @@
 """What repeat scans say of measurement error; scans themselves are never made here."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from facetgrade.compare.changes import Extent
-from facetgrade.evaluate.repeatability import smallest_detectable_change, summarize
+from facetgrade.compare.settings import CompareSettings
+from facetgrade.config import read_config, read_shipped
+from facetgrade.evaluate.repeatability import (
+    Repeatability,
+    measure_patients,
+    smallest_detectable_change,
+    summarize,
+)
+from facetgrade.pipeline import Request
+from facetgrade.simulate.settings import SimulateSettings
 
 
 def row(patient, change, *, grades=(1, 1), mm=0.2, problem=""):
@@ -44,3 +54,31 @@ def test_only_trusted_registrations_count():
 def test_scans_without_any_grade_are_refused():
     with pytest.raises(ValueError, match="graded twice, got none"):
         summarize([result(row("a", 1.0, grades=(None, None)))], seed=1, resamples=20)
+
+
+@pytest.fixture
+def work():
+    return Repeatability(
+        compare=read_shipped("configs/compare.toml", CompareSettings),
+        simulator=read_shipped("configs/simulate.toml", SimulateSettings),
+        pipeline=read_config(),
+        models=None,
+        request=Request(),
+        seed=1,
+    )
+
+
+def test_measured_patients_are_kept_until_settings_change(work, tmp_path):
+    asked = []
+
+    def measure(number, work):
+        asked.append((number, work.seed))
+        return {"patient": f"r{number}", "joints": [], "spines": {}}
+
+    measure_patients(2, work, tmp_path, measure=measure)
+    measure_patients(3, work, tmp_path, measure=measure)
+    assert asked == [(1, 1), (2, 1), (3, 1)]
+    other = dataclasses.replace(work, seed=2)
+    found = measure_patients(1, other, tmp_path, measure=measure)
+    assert asked[3:] == [(1, 2)]
+    assert found[0]["patient"] == "r1"
