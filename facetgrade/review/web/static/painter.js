@@ -148,7 +148,7 @@ function resultBox(slot, result) {
   const trace = document.createElement("ul");
   for (const sentence of result.trace ?? []) {
     const line = document.createElement("li");
-    line.textContent = sentence;
+    line.textContent = sentence.replaceAll("mm3", "mm³");
     trace.append(line);
   }
   box.append(title, table, trace);
