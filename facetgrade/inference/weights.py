@@ -162,7 +162,7 @@ def read_tensors(path: Path, sha256: str) -> tuple[str, dict[str, torch.Tensor]]
         content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    if content.startswith(PICKLE_STARTS):
+    if _is_pickle(content):
         raise ModelError(
             f"{path}: a pickle can run any code and is never loaded; convert it to "
             "safetensors"
@@ -177,6 +177,14 @@ def read_tensors(path: Path, sha256: str) -> tuple[str, dict[str, torch.Tensor]]
         return found, safetensors.torch.load(content)
     except SafetensorError as error:
         raise ModelError(f"{path}: not a safetensors file ({error})") from error
+
+
+def _is_pickle(content: bytes) -> bool:
+    """Tell a pickle from safetensors, whose first byte may be that of a pickle.
+
+    A safetensors file begins with the length of its header, 8 bytes, and the header.
+    """
+    return content.startswith(PICKLE_STARTS) and content[8:9] != b"{"
 
 
 def _build(entry: ModelEntry, path: Path) -> torch.nn.Module:

@@ -61,6 +61,17 @@ def test_a_pickle_is_refused_even_when_its_hash_is_listed(tmp_path, start):
         load_weights(write_model(tmp_path, start), CPU)
 
 
+def test_a_header_whose_length_begins_like_a_pickle_is_read(tmp_path):
+    tensors = networks.build("spine-localizer", **SIZES).state_dict()
+    made = (
+        safetensors.torch.save(tensors, metadata={"note": "x" * length})
+        for length in range(256)
+    )
+    content = next(one for one in made if one[0] == 0x80)
+
+    load_weights(write_model(tmp_path, content), CPU)
+
+
 def test_a_file_of_another_format_is_refused(tmp_path):
     with pytest.raises(ModelError, match="not a safetensors file"):
         load_weights(write_model(tmp_path, b"nothing known"), CPU)
