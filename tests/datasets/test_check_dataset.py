@@ -9,7 +9,10 @@ import numpy as np
 import pydicom
 import pytest
 
+from facetgrade.anatomy import Lesion, Structure
 from facetgrade.datasets import FindingKind, check_dataset
+from facetgrade.datasets.mask_checks import isolated_share
+from facetgrade.geometry import Mask, VolumeGeometry
 
 SAMPLES = Path(__file__).parents[2] / "data_samples"
 COLUMNS = [
@@ -160,6 +163,26 @@ def planted(folder):
         (series(B, inverted, left, "P10", "train"), kind.UNUSUAL_CONTRAST),
         (series(D, coarse, left, "P11", "train"), kind.UNUSUAL_RESOLUTION),
     ]
+
+
+def test_an_oblique_film_of_fluid_is_whole_and_strewn_voxels_are_not():
+    geometry = VolumeGeometry.centered(
+        center_lps_mm=np.array([10.0, 20.0, 30.0]),
+        axes=np.eye(3),
+        spacing_mm=np.array([3.0, 1.0, 1.0]),
+        shape=(4, 12, 12),
+    )
+    film = np.repeat(np.eye(12, dtype=bool)[None], 4, axis=0)
+    film[1::2] = False  # 24 voxels of 3 mm3 that share edges only
+    strewn = np.zeros((4, 12, 12), bool)
+    strewn[1, ::3, ::3] = True
+
+    def share(voxels, kind):
+        return isolated_share(Mask(geometry=geometry, voxels=voxels), kind)
+
+    assert share(film, Lesion.EFFUSION) == 0.0
+    assert share(film, Structure.JOINT_SPACE) == 1.0
+    assert share(strewn, Lesion.EFFUSION) == 1.0
 
 
 @pytest.mark.slow
