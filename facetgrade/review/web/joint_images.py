@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ _VERSION = 2
 _STUDIES_KEPT = 4
 _REPORTS_KEPT = 32
 _LONGEST_WAIT_S = 60.0
+_PAUSE_S = 0.02
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -179,6 +181,7 @@ class JointImages:
         """
         ready = 0
         for case, joint in places:
+            time.sleep(_PAUSE_S)
             try:
                 for visit, images in self.visits(case, joint).items():
                     for view in images.views:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CACHE = Path("review") / "images"
 
 _BACKLOG = 128
+_SWITCH_S = 0.0005
 _LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]", "::1"]
 
 
@@ -83,6 +84,8 @@ def serve(
     server = uvicorn.Server(_uvicorn_config(app, options))
     if options.needs_accounts:
         announce(f"{root}/login")
+    # Requests wait this long for the thread that prepares images; 5 ms by default.
+    sys.setswitchinterval(_SWITCH_S)
     preparing = prepare_behind(desk, lambda: server.should_exit, announce)
     try:
         server.run(sockets=[listening])
