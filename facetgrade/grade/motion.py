@@ -23,6 +23,8 @@ _TAPER = 0.2  # of the field of view, so that its edges are no edges
 _CROSS_BAND = (0.03, 0.35)  # of the sampling rate, across the lines that are compared
 _LOWEST_LINE = 0.02
 _KEPT = 0.85  # of the acquired lines; the window of the scanner shapes the last ones
+_LEAST_ACQUIRED = 0.3  # of the lines that were reconstructed
+_CUTOFF_FALL = 0.4  # of the logarithm of the power; still images fall by less
 _WINDOW = 4
 _TREND = 41
 _LEAST_LINES = 24
@@ -137,8 +139,24 @@ def _log_power(power: NDArray[np.float64]) -> NDArray[np.float64]:
     central = np.log(_mean_between(power, across, 0.0, 0.1)[:count])
     low, high = np.percentile(central, 2.0), central[3:8].mean()
     acquired = frequency[central > low + 0.2 * (high - low)]
-    kept = (frequency > _LOWEST_LINE) & (frequency < _KEPT * acquired.max(initial=0.0))
-    return np.asarray(np.log(_mean_between(power, across, *_CROSS_BAND)[:count][kept]))
+    lines = np.log(_mean_between(power, across, *_CROSS_BAND)[:count])
+    last = min(acquired.max(initial=0.0), _cutoff(lines) / power.shape[0])
+    kept = (frequency > _LOWEST_LINE) & (frequency < _KEPT * last)
+    return np.asarray(lines[kept])
+
+
+def _cutoff(lines: NDArray[np.float64]) -> int:
+    """Find the line where a scanner that skips the outer ones stopped.
+
+    The power falls there for good; lines that motion has weakened are followed by
+    others as strong as before. Beyond it lies what the magnitude makes of the rest.
+    """
+    smooth = ndimage.uniform_filter1d(lines, 2 * _WINDOW, mode="nearest")
+    strongest_beyond = np.maximum.accumulate(smooth[::-1])[::-1]
+    fall = np.zeros(len(lines))
+    fall[_WINDOW:-_WINDOW] = smooth[: -2 * _WINDOW] - strongest_beyond[2 * _WINDOW :]
+    fall[: int(_LEAST_ACQUIRED * len(lines))] = 0.0
+    return int(fall.argmax()) if fall.max(initial=0.0) > _CUTOFF_FALL else len(lines)
 
 
 def _mean_between(

@@ -95,3 +95,14 @@ def moved(still: NDArray[np.float32], shift: int, *, axis: int = 1) -> NDArray:
     shifted = np.fft.fft2(np.roll(still, (shift, shift), axis=(1, 2)))
     kspace = np.where(lines, shifted, np.fft.fft2(still))
     return np.abs(np.fft.ifft2(kspace)).astype(np.float32)
+
+
+def truncated(
+    voxels: NDArray[np.float32], kept: float, *, axis: int
+) -> NDArray[np.float32]:
+    """Reconstruct from the inner lines of k-space, as with a low phase resolution."""
+    kspace = np.fft.fft2(voxels)
+    frequency = np.abs(np.fft.fftfreq(voxels.shape[axis]))
+    lines = (frequency < 0.5 * kept).astype(np.float32)
+    kspace *= lines[:, None] if axis == 1 else lines
+    return np.abs(np.fft.ifft2(kspace)).astype(np.float32)

@@ -7,7 +7,7 @@ from scipy.signal.windows import tukey
 
 from facetgrade.grade.motion import measure_motion, smooth_lines, tapered_window
 from facetgrade.study import Sequence
-from tests.grade.disturbed import moved, series_of, textured
+from tests.grade.disturbed import moved, series_of, textured, truncated
 
 STILL = textured()
 
@@ -25,6 +25,17 @@ def _severity(shipped):
 
 def test_a_patient_who_lies_still_is_below_the_limit(severity):
     assert severity(STILL) < 0.9
+
+
+@pytest.mark.parametrize("kept", [0.4, 0.5, 0.6, 0.75])
+@pytest.mark.parametrize("axis", [1, 2])
+def test_lines_that_were_never_acquired_are_no_motion(severity, axis, kept):
+    assert severity(truncated(STILL, kept, axis=axis)) < 0.9
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_motion_shows_among_few_acquired_lines(severity, axis):
+    assert severity(truncated(moved(STILL, 7, axis=axis), 0.6, axis=axis)) > 1.0
 
 
 @pytest.mark.parametrize("axis", [1, 2])
