@@ -28,8 +28,14 @@ print(sum(counts.values()), *(below or (fewest if sum(counts.values()) < wanted 
 END
 }
 mkdir -p "$folder"
+before=-1
 while read -r total readers <<<"$(waiting)" && [ -n "$readers" ]; do
     echo "$total executions; next: $readers"
+    if [ "$total" -eq "$before" ]; then
+        echo "the last turns added nothing; see $folder/*.log" >&2
+        exit 1
+    fi
+    before=$total
     for reader in $readers; do
         PYTHONPATH=. OMP_NUM_THREADS=1 nice python scripts/fuzz.py "$reader" \
             --seconds "$seconds" --folder "$folder" --results "$results" \
