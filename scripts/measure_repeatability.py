@@ -12,12 +12,13 @@ from pathlib import Path
 from facetgrade.anatomy import Level
 from facetgrade.compare.settings import CompareSettings
 from facetgrade.config import read_config, read_shipped
+from facetgrade.evaluate.provenance import made_by
 from facetgrade.evaluate.repeatability import (
     Repeatability,
     measure_patients,
     summarize,
 )
-from facetgrade.inference import choose_device, load_models
+from facetgrade.inference import choose_device, load_models, model_hashes
 from facetgrade.pipeline import Request
 from facetgrade.report.atomic import write_json
 from facetgrade.simulate.settings import SimulateSettings
@@ -47,7 +48,8 @@ def main() -> None:
     results = measure_patients(options.patients, work, options.folder)
     statistics = compare.statistics
     summary = summarize(results, seed=statistics.seed, resamples=statistics.resamples)
-    write_json(options.folder / "repeatability.json", summary)
+    made = made_by("simulate.toml", work.simulator, model_hashes(pipeline))
+    write_json(options.folder / "repeatability.json", {"made": made, **summary})
     print("[smallest_detectable_change] # measured")
     for name, limits in summary["smallest_detectable_change"].items():
         print(

@@ -5,9 +5,10 @@
 #   scripts/measure_repeatability.sh [PATIENTS]      default 20, two scans of each
 #
 # Stopped and started again, it goes on where it was. Write what it prints into
-# configs/compare.toml.
+# configs/compare.toml; the whole result goes to models/benchmark/repeatability.json.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.venv/bin:$PATH"
 
 python scripts/measure_repeatability.py out/repeatability --patients "${1:-20}"
+cp out/repeatability/repeatability.json models/benchmark/
