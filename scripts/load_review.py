@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ from facetgrade.review.verify import verify_database  # noqa: E402
 COOKIE, CSRF_HEADER = "facetgrade_session", "X-CSRF-Token"
 CASES = 24
 LEVELS = ("L3-L4", "L4-L5")
-RETRY_S = 0.2
+RETRY_S = 0.25  # growing and random, as in api.js
 START_TIMEOUT_S = 900.0
 
 
@@ -251,7 +252,7 @@ def _post(
     tally: Tally,
 ) -> None:
     """Send one read until the server answers."""
-    while True:
+    for attempt in count(1):
         began = time.monotonic()
         try:
             connection.request("POST", path, body, headers)
@@ -260,7 +261,7 @@ def _post(
         except (OSError, http.client.HTTPException):
             connection.close()
             tally.retries += 1
-            time.sleep(RETRY_S)
+            time.sleep(RETRY_S * min(attempt, 8) * random.uniform(0.5, 1.5))
             continue
         if answer.status == 200:
             tally.elapsed_ms.append(1000.0 * (time.monotonic() - began))

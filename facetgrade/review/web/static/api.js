@@ -38,7 +38,10 @@ export async function post(url, body, type = "application/json") {
   return (await answer(response)).json();
 }
 
-/** Send until the server answers: a read carries a key and is locked only once. */
+/**
+ * Send until the server answers: a read carries a key and is locked only once.
+ * Waits grow and differ, so that readers do not all meet a server that comes back.
+ */
 export async function postSurely(url, body, { tries = 12, waitMs = 250 } = {}) {
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -46,7 +49,8 @@ export async function postSurely(url, body, { tries = 12, waitMs = 250 } = {}) {
     } catch (error) {
       const isGone = !(error instanceof ServerError) || error.status >= 502;
       if (!isGone || attempt === tries) throw error;
-      await new Promise((resume) => setTimeout(resume, waitMs * Math.min(attempt, 8)));
+      const pauseMs = waitMs * Math.min(attempt, 8) * (0.5 + Math.random());
+      await new Promise((resume) => setTimeout(resume, pauseMs));
     }
   }
 }
