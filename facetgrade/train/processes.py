@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -45,6 +47,19 @@ def process_group(device: str) -> Iterator[torch.device]:
         yield chosen
     finally:
         distributed.destroy_process_group()
+    if backend == "gloo":
+        atexit.register(_end_at_once)
+
+
+def _end_at_once() -> None:
+    """End a process that has succeeded, without taking the interpreter apart.
+
+    A thread of gloo may still be letting go of a tensor; when Python is gone by then,
+    the process aborts and torchrun calls the whole run failed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def to_device(batch: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
