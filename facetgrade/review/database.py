@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from facetgrade.review.tables import create_tables
 
 BUSY_TIMEOUT_S = 30.0
 CONNECTIONS = 24
+READY_CONNECTIONS = 8
 WRITING = {"facetgrade_begin": "BEGIN IMMEDIATE"}
 _DRIVERS = {
     "sqlite": "sqlite+pysqlite",
@@ -49,6 +51,7 @@ def open_database(db: str, *, password_file: Path | None = None) -> Engine:
     try:
         engine = _create_engine(url)
         create_tables(engine)
+        _fill_pool(engine)
     except ImportError:
         raise ConfigError(
             "PostgreSQL needs the package psycopg; pip install 'facetgrade[review]'"
@@ -57,6 +60,13 @@ def open_database(db: str, *, password_file: Path | None = None) -> Engine:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise ReviewError(f"{db}: cannot be opened ({reason})") from None
     return engine
+
+
+def _fill_pool(engine: Engine) -> None:
+    """Connect before anybody asks: readers wait for a server that was restarted."""
+    with ExitStack() as open_ones:
+        for _ in range(READY_CONNECTIONS):
+            open_ones.enter_context(engine.connect())
 
 
 def _checked_url(db: str, password_file: Path | None) -> URL:

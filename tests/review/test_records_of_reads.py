@@ -1,7 +1,7 @@
 import pytest
 
 from facetgrade.errors import ConfigError
-from facetgrade.review.database import open_database
+from facetgrade.review.database import READY_CONNECTIONS, open_database
 from facetgrade.review.errors import (
     KeyReusedError,
     LockedError,
@@ -234,3 +234,12 @@ def test_a_password_in_the_address_is_refused_without_repeating_it(address):
     with pytest.raises(ConfigError, match="--db-password-file") as caught:
         open_database(address)
     assert "secret" not in str(caught.value)
+
+
+def test_connections_are_open_before_the_first_reader_comes(database):
+    url, password_file = database
+
+    engine = open_database(url, password_file=password_file)
+
+    assert engine.pool.checkedin() == READY_CONNECTIONS
+    engine.dispose()
