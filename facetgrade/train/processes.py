@@ -43,19 +43,21 @@ def process_group(device: str) -> Iterator[torch.device]:
         torch.cuda.set_device(chosen)
     backend = "nccl" if chosen.type == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=LONGEST_PREPARATION)
+    has_more_to_do = rank() == 0
     try:
         yield chosen
     finally:
         distributed.destroy_process_group()
-    if backend == "gloo":
+    if backend == "gloo" and not has_more_to_do:
         atexit.register(_end_at_once)
 
 
 def _end_at_once() -> None:
-    """End a process that has succeeded, without taking the interpreter apart.
+    """End a process that has done its part, without taking the interpreter apart.
 
     A thread of gloo may still be letting go of a tensor; when Python is gone by then,
-    the process aborts and torchrun calls the whole run failed.
+    the process aborts and torchrun calls the whole run failed. The first process goes
+    on to write the weights, may fail there, and ends as usual.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -16,7 +16,7 @@ from facetgrade.config import read_settings, shipped_path
 from facetgrade.networks import JointSegmenter
 from facetgrade.train.loop import run
 from facetgrade.train.losses import lesion_loss, partial_class_loss
-from facetgrade.train.processes import process_group
+from facetgrade.train.processes import process_group, rank
 from facetgrade.train.settings import TrainSettings
 from facetgrade.train.weak_loss import grade_loss
 
@@ -108,14 +108,10 @@ def train(out: Path, chosen: TrainSettings, killed_at: int = 0) -> list[float]:
     with process_group("cpu") as device:
         task = JointTask(killed_at)
         state = run(task, chosen, out, device)
-        if (
-            int(torch.distributed.is_initialized() and torch.distributed.get_rank())
-            == 0
-        ):
-            weights = torch.cat([p.flatten() for p in state.averaged().parameters()])
-            torch.save(
-                {"losses": task.losses, "weights": weights.detach()}, out / "end.pt"
-            )
+        is_first = rank() == 0
+    if is_first:
+        weights = torch.cat([p.flatten() for p in state.averaged().parameters()])
+        torch.save({"losses": task.losses, "weights": weights.detach()}, out / "end.pt")
     return task.losses
 
 

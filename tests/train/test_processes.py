@@ -95,3 +95,9 @@ def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_pat
     assert two["losses"] == pytest.approx(one, rel=1e-3)
     ends = torch.load(tmp_path / "one" / "end.pt", weights_only=True)
     torch.testing.assert_close(two["weights"], ends["weights"], rtol=1e-3, atol=1e-4)
+
+
+def test_what_fails_after_the_last_step_fails_the_run(tmp_path):
+    (tmp_path / "end.pt").mkdir()
+
+    assert "ended with 1" in torchrun(tmp_path, 2, 2)
