@@ -8,7 +8,8 @@ import zlib
 import pytest
 
 HEADER_BYTES = 352
-SHORT = 8  # letters; pixels hold any short word by chance
+SHORT = 8  # letters; pixels and random numbers hold any short word by chance
+RANDOM = re.compile(rb"\b(?:[0-9a-f]{24}|[0-9a-f]{64})\b")  # items and tokens
 ROUTES = re.compile(r'(?:href|src|action|content)="([^"]*)"')
 
 
@@ -54,10 +55,12 @@ def unpacked(answer) -> bytes:
     return head + b"\n" + str(answer.url).encode() + b"\n" + body
 
 
-def head_of(url, content, text) -> bytes:
-    """Leave out the pixels where a short text is searched for."""
-    if not url.endswith(".nii") or len(text) >= SHORT:
+def telling(url, content, text) -> bytes:
+    """Leave out pixels and random numbers where a short text is searched for."""
+    if len(text) >= SHORT:
         return content
+    if not url.endswith(".nii"):
+        return RANDOM.sub(b"", content)
     start = content.find(struct.pack("<i", 348))
     return content[: max(start, 0) + HEADER_BYTES]
 
@@ -79,11 +82,17 @@ def test_no_byte_names_patient_examination_date_or_place(walked, graded_cohort):
         for url, content in browser.received.items()
         if not url.startswith("/static/")
         for text in graded_cohort.secrets
-        if text.lower().encode() in (head_of(url, content, text)).lower()
+        if text.lower().encode() in telling(url, content, text).lower()
     }
     assert len(browser.received) > 30
     assert len(graded_cohort.secrets) > 100
     assert found == set()
+
+
+def test_a_short_word_is_found_beside_random_numbers():
+    page = b'<html data-csrf="' + b"2018" * 16 + b'"><td>2018-09-21</td>'
+
+    assert telling("/", page, "2018") == b'<html data-csrf=""><td>2018-09-21</td>'
 
 
 def test_the_search_finds_what_is_planted(walked, graded_cohort):

@@ -168,9 +168,15 @@ def is_ready(page, other_than=""):
     return page.get_attribute("body", "data-ready")
 
 
+def begin(page):
+    """Press Enter once the work list has put the focus on its link; earlier is lost."""
+    page.wait_for_selector(".button.primary:focus")
+    page.keyboard.press("Enter")
+
+
 def read_all(page, grades):
     """Read the whole list without a mouse; `grades` gives the keys of each joint."""
-    page.keyboard.press("Enter")
+    begin(page)
     place, seen = "", []
     for keys in grades:
         place = is_ready(page, place)
@@ -207,7 +213,7 @@ def test_a_review_from_first_key_to_export(server, come_in, pictures, tmp_path):
 
 def look_around(page, pictures):
     """Use every key of the reading page, then lock the first joint with `u`."""
-    page.keyboard.press("Enter")
+    begin(page)
     place = is_ready(page)
     page.screenshot(path=pictures / "reading.png")
     keys = ["ArrowUp", "ArrowDown", "PageUp", "p", "s", "v", "w", "Shift+W", "+", "r"]
