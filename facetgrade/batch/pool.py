@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from queue import Empty, SimpleQueue
@@ -22,6 +23,7 @@ from facetgrade.batch.messages import (
 )
 from facetgrade.batch.process import WorkerProcess
 from facetgrade.batch.settings import BatchSettings
+from facetgrade.batch.spawn import spawn_worker
 from facetgrade.batch.task import (
     Done,
     Executor,
@@ -42,7 +44,7 @@ log = logging.getLogger(__name__)
 class WorkerPool:
     """Grades in processes of this machine; use it as a context manager.
 
-    The processes start to import at once, while the run searches for studies.
+    The processes import while the run searches for studies.
 
     Parameters
     ----------
@@ -54,6 +56,8 @@ class WorkerPool:
         How many, and limits of a study.
     on_stage : callable
         Told the name of each stage as it starts.
+    spawned : list of Popen or None
+        Processes of `spawn_early`, which are taken out before others are started.
     """
 
     def __init__(
@@ -62,12 +66,14 @@ class WorkerPool:
         device: str,
         settings: BatchSettings,
         on_stage: Callable[[str], None],
+        spawned: list[subprocess.Popen[bytes]] | None = None,
     ) -> None:
         self.attempts = settings.attempts
         self.retry_pause_s = settings.retry_pause_s
         self.load_s = 0.0
         self._setup = Setup(config=config, device=device)
         self._settings, self._on_stage = settings, on_stage
+        self._spawned = [] if spawned is None else spawned
         self._events: SimpleQueue[tuple[WorkerProcess, FromWorker | None]] = (
             SimpleQueue()
         )
@@ -204,7 +210,9 @@ class WorkerPool:
                 done(worded(task, cause, message, stage=stage))
 
     def _new(self) -> WorkerProcess:
-        worker = WorkerProcess(self._setup, self._settings.threads_each)
+        threads = self._settings.threads_each
+        process = self._spawned.pop() if self._spawned else spawn_worker(threads)
+        worker = WorkerProcess(process, self._setup)
         worker.listen(self._events)
         return worker
 

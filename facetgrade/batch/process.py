@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from queue import SimpleQueue
@@ -32,27 +31,16 @@ class WorkerProcess:
 
     Parameters
     ----------
+    process : Popen
+        From `spawn_worker`; it is ended here.
     setup : Setup
         What it loads.
-    threads : int
-        Of its networks, 0 for all cores.
     """
 
-    def __init__(self, setup: Setup, threads: int) -> None:
-        # Threads that spin while they wait for each other take the time of those that
-        # read and write.
-        environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-        if threads:
-            environment["OMP_NUM_THREADS"] = str(threads)
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "facetgrade.batch.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        )
+    def __init__(self, process: subprocess.Popen[bytes], setup: Setup) -> None:
+        self._process = process
         self._channel = Channel(
-            cast(BinaryIO, self._process.stdout), cast(BinaryIO, self._process.stdin)
+            cast(BinaryIO, process.stdout), cast(BinaryIO, process.stdin)
         )
         self.tasks: dict[str, StudyTask] = {}
         self.is_started = self.is_ready = self.has_worked = False

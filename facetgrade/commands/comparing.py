@@ -29,8 +29,8 @@ from facetgrade.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from facetgrade.batch import BatchJob
     from facetgrade.batch.grader import Grader
+    from facetgrade.batch.job import BatchJob
     from facetgrade.compare.inputs import GradeInto
     from facetgrade.compare.job import CompareSummary, PairEntry
     from facetgrade.compare.run import CompareRequest
@@ -88,8 +88,8 @@ def compare(
     _check_pdf(pdf)
     console = open_console(out)
 
-    from facetgrade.batch import BatchJob
     from facetgrade.batch.grader import Grader
+    from facetgrade.batch.job import BatchJob
     from facetgrade.compare.run import CompareRequest
     from facetgrade.config import read_config
     from facetgrade.pipeline import Request
@@ -153,8 +153,8 @@ def _grading(
     console: Console, batch: BatchJob, grader: Grader, stopwatch: Stopwatch
 ) -> GradeInto:
     """Return what grades some places into a folder, showing progress."""
-    from facetgrade.batch import grade_batch
     from facetgrade.batch.console import BatchConsole
+    from facetgrade.batch.runner import grade_batch
 
     def grade_into(places: Sequence[Path], folder: Path) -> None:
         console.print(f"device: {grader.context.device}", highlight=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facetgrade.batch.shard import parse_shard
 from facetgrade.commands.exporting import WriteBids, echo_bids
 from facetgrade.commands.options import (
     TRIAL_LEVELS,
@@ -31,14 +32,18 @@ from facetgrade.commands.spreading import (
     Spread,
     Workers,
     open_graders,
+    read_spread,
+    spawn_local,
 )
 from facetgrade.commands.terminal import ConfigFile, open_console
 from facetgrade.errors import ConfigError
 
 if TYPE_CHECKING:
+    from subprocess import Popen
+
     from rich.console import Console
 
-    from facetgrade.batch import BatchJob, BatchSummary
+    from facetgrade.batch.job import BatchJob, BatchSummary
     from facetgrade.batch.task import Executor
     from facetgrade.config import PipelineConfig
     from facetgrade.exchange.settings import DicomSettings
@@ -99,33 +104,36 @@ def grade(
     option, 3: some studies failed, 130: interrupted.
     """
     chosen_levels = parse_levels(levels)
+    spread = read_spread(batch, workers, scheduler, cluster)
+    known, part = read_anchor_options(anchor or [], anchors), parse_shard(shard)
     labels = _dicom_settings(mask_uids=mask_uids) if dicom else None
     console = open_console(out)
+    with spawn_local(spread) as spawned:
+        from facetgrade.batch.job import BatchJob
+        from facetgrade.batch.masking import Masking
+        from facetgrade.config import read_config
+        from facetgrade.request import Request
 
-    from facetgrade.batch import BatchJob, parse_shard
-    from facetgrade.batch.masking import Masking
-    from facetgrade.config import read_config
-    from facetgrade.request import Request
-
-    settings = read_config(config)
-    job = BatchJob(
-        inputs=tuple(inputs),
-        out=out,
-        config=settings,
-        context=_own_context(settings),
-        request=Request(
-            levels=chosen_levels, accept_assumed_levels=accept_assumed_levels
-        ),
-        anchors=read_anchor_options(anchor or [], anchors),
-        privacy=make_privacy(key, keep_patient_id=keep_patient_id, mask_uids=mask_uids),
-        force=force,
-        dicom=labels,
-        masking=Masking(sources=mask_source, dates=mask_dates),
-        shard=parse_shard(shard),
-        retry_quarantined=retry_quarantined,
-    )
-    spread = Spread(batch=batch, workers=workers, scheduler=scheduler, cluster=cluster)
-    summary = _grade_all(job, spread, device, console)
+        settings = read_config(config)
+        job = BatchJob(
+            inputs=tuple(inputs),
+            out=out,
+            config=settings,
+            context=_own_context(settings),
+            request=Request(
+                levels=chosen_levels, accept_assumed_levels=accept_assumed_levels
+            ),
+            anchors=known,
+            privacy=make_privacy(
+                key, keep_patient_id=keep_patient_id, mask_uids=mask_uids
+            ),
+            force=force,
+            dicom=labels,
+            masking=Masking(sources=mask_source, dates=mask_dates),
+            shard=part,
+            retry_quarantined=retry_quarantined,
+        )
+        summary = _grade_all(job, spread, device, console, spawned)
     if bids and summary.entries:
         echo_bids(out, out)
     console.print(f"report: {out / 'index.html'}", highlight=False, soft_wrap=True)
@@ -133,7 +141,11 @@ def grade(
 
 
 def _grade_all(
-    job: BatchJob, spread: Spread, device: str, console: Console
+    job: BatchJob,
+    spread: Spread,
+    device: str,
+    console: Console,
+    spawned: list[Popen[bytes]],
 ) -> BatchSummary:
     """Start the graders, run the batch, print what came of it."""
     from facetgrade.batch.console import BatchConsole, print_summary
@@ -150,7 +162,7 @@ def _grade_all(
         with (
             remember_interrupts() as interrupts,
             BatchConsole(console) as watcher,
-            open_graders(spread, job.config, device, watcher.stage) as graders,
+            open_graders(spread, job.config, device, watcher.stage, spawned) as graders,
         ):
             summary = run_batch(job, start, watcher, Stopwatch())
         if interrupts:
@@ -184,7 +196,7 @@ def _dicom_settings(*, mask_uids: bool) -> DicomSettings:
             "--dicom writes objects that file with the study by its UIDs; leave out "
             "--mask-uids, or run facetgrade deidentify first"
         )
-    from facetgrade.config import read_settings, shipped_path
+    from facetgrade.config_files import read_settings, shipped_path
     from facetgrade.exchange.settings import ExchangeSettings
 
     return read_settings(shipped_path("configs/exchange.toml"), ExchangeSettings).dicom

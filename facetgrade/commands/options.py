@@ -11,7 +11,7 @@ from facetgrade.anatomy import Level
 from facetgrade.errors import ConfigError
 
 if TYPE_CHECKING:
-    from facetgrade.batch import Anchors
+    from facetgrade.batch.anchors import Anchors
     from facetgrade.ingest import Privacy
 
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
@@ -57,7 +57,7 @@ def parse_levels(text: str) -> tuple[Level, ...]:
 
 def read_anchor_options(for_one: list[str], table: Path | None) -> Anchors:
     """Read anchors of the only study, or a table of many."""
-    from facetgrade.batch import Anchors, parse_anchor, read_anchors
+    from facetgrade.batch.anchors import Anchors, parse_anchor, read_anchors
 
     if for_one and table:
         raise ConfigError("give --anchor or --anchors, not both")

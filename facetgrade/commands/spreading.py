@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,11 @@ import typer
 from facetgrade.errors import ConfigError
 
 if TYPE_CHECKING:
+    from subprocess import Popen
+
     from facetgrade.batch.cluster import DaskGrader
     from facetgrade.batch.pool import WorkerPool
+    from facetgrade.batch.settings import BatchSettings
     from facetgrade.config import PipelineConfig
 
 BatchFile = Annotated[
@@ -59,12 +63,44 @@ RetryQuarantined = Annotated[
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spread:
-    """Where a batch runs, as the options say."""
+    """Where a batch runs, as the options say: here, or on one kind of cluster."""
 
-    batch: Path | None
-    workers: int | None
+    settings: BatchSettings
     scheduler: str
     cluster: str
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the workers are processes of this run."""
+        return not (self.scheduler or self.cluster)
+
+
+def read_spread(
+    batch: Path | None, workers: int | None, scheduler: str, cluster: str
+) -> Spread:
+    """Read the options that spread a batch; nothing heavy is imported.
+
+    Raises
+    ------
+    ConfigError
+        If options exclude each other or a setting is impossible.
+    """
+    from facetgrade.batch.settings import BATCH, BatchSettings
+    from facetgrade.config_files import read_shipped
+
+    if sum(bool(one) for one in (scheduler, cluster, workers)) > 1:
+        raise ConfigError("give one of --workers, --scheduler and --cluster")
+    settings = read_shipped(BATCH, BatchSettings, batch)
+    if workers is not None:
+        settings = settings.model_copy(update={"workers": workers})
+    return Spread(settings=settings, scheduler=scheduler, cluster=cluster)
+
+
+def spawn_local(spread: Spread) -> AbstractContextManager[list[Popen[bytes]]]:
+    """Start the workers of a local run, which import beside it."""
+    from facetgrade.batch.spawn import spawn_early
+
+    return spawn_early(spread.settings) if spread.is_local else nullcontext([])
 
 
 def open_graders(
@@ -72,26 +108,20 @@ def open_graders(
     config: PipelineConfig,
     device: str,
     on_stage: Callable[[str], None],
+    spawned: list[Popen[bytes]],
 ) -> WorkerPool | DaskGrader:
-    """Choose who grades: processes here, or a cluster.
+    """Choose who grades: processes here, those of `spawn_local` first, or a cluster.
 
     Raises
     ------
     ConfigError
-        If options exclude each other or a setting is impossible.
+        If a cluster cannot be had.
     """
-    from facetgrade.batch.pool import WorkerPool
-    from facetgrade.batch.settings import BATCH, BatchSettings
-    from facetgrade.config import read_shipped
+    settings = spread.settings
+    if spread.is_local:
+        from facetgrade.batch.pool import WorkerPool
 
-    settings = read_shipped(BATCH, BatchSettings, spread.batch)
-    if spread.workers is not None:
-        settings = settings.model_copy(update={"workers": spread.workers})
-    chosen = [spread.scheduler, spread.cluster, spread.workers]
-    if sum(bool(one) for one in chosen) > 1:
-        raise ConfigError("give one of --workers, --scheduler and --cluster")
-    if not (spread.scheduler or spread.cluster):
-        return WorkerPool(config, device, settings, on_stage)
+        return WorkerPool(config, device, settings, on_stage, spawned)
     from facetgrade.batch.cluster import DaskGrader, connect_scheduler
     from facetgrade.batch.launch import start_cluster
 

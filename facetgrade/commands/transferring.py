@@ -27,7 +27,7 @@ from facetgrade.errors import ConfigError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from facetgrade.batch import BatchJob
+    from facetgrade.batch.job import BatchJob
     from facetgrade.ingest import Privacy
     from facetgrade.pacs import PacsSettings, StudyQuery
     from facetgrade.pacs.listen import GradeStudy
@@ -185,8 +185,9 @@ def _grading(
     out: Path, config: Path | None, device: str, request: Request, privacy: Privacy
 ) -> tuple[BatchJob, GradeStudy]:
     """Say how arriving studies are graded, always with SEG and SR."""
-    from facetgrade.batch import Anchors, BatchJob
+    from facetgrade.batch.anchors import Anchors
     from facetgrade.batch.grader import Grader
+    from facetgrade.batch.job import BatchJob
     from facetgrade.config import read_config, read_settings, shipped_path
     from facetgrade.exchange.settings import ExchangeSettings
     from facetgrade.stopwatch import Stopwatch

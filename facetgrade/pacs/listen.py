@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from threading import Event
 from time import monotonic
 
-from facetgrade.batch import BatchJob, grade_batch
 from facetgrade.batch.console import study_line
+from facetgrade.batch.job import BatchJob
 from facetgrade.batch.ledger import Ledger
+from facetgrade.batch.runner import grade_batch
 from facetgrade.errors import (
     ConnectionLostError,
     IngestError,

@@ -2,7 +2,9 @@
 
 import csv
 
-from facetgrade.batch import Anchors, BatchJob, grade_batch
+from facetgrade.batch.anchors import Anchors
+from facetgrade.batch.job import BatchJob
+from facetgrade.batch.runner import grade_batch
 from facetgrade.config import config_values, read_config
 from facetgrade.findings import Localization, Reason, StudyReport, Ungradable
 from facetgrade.ingest import Privacy

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from facetgrade.batch import run_batch
 from facetgrade.batch.cluster import DaskGrader, connect_scheduler
 from facetgrade.batch.launch import make_cluster, start_cluster
+from facetgrade.batch.runner import run_batch
 from facetgrade.batch.settings import BATCH, BatchSettings
 from facetgrade.config import read_shipped
 from facetgrade.errors import ConfigError, WorkerError

@@ -1,7 +1,7 @@
 import pytest
 
-from facetgrade.batch import Shard
 from facetgrade.batch.lock import lock_folder
+from facetgrade.batch.shard import Shard
 from facetgrade.errors import OutputError
 
 WHOLE = Shard(number=1, count=1)

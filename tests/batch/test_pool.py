@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from facetgrade.batch import run_batch
 from facetgrade.batch.pool import WorkerPool
+from facetgrade.batch.runner import run_batch
 from facetgrade.batch.settings import BATCH, BatchSettings
 from facetgrade.config import read_config, read_shipped
 from facetgrade.errors import ModelError, WorkerError

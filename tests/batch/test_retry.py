@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from facetgrade.batch import run_batch
 from facetgrade.batch.line import OneByOne, grade_overlapped
+from facetgrade.batch.runner import run_batch
 from facetgrade.batch.task import Cause, Finished, failed, worded
 from facetgrade.errors import IngestError
 from facetgrade.stopwatch import Stopwatch

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from facetgrade.batch import Anchors
+from facetgrade.batch.anchors import Anchors
 from facetgrade.batch.masking import Masking
 from facetgrade.batch.runner import study_folder_name
 from facetgrade.config import read_settings, shipped_path

@@ -1,6 +1,6 @@
 import pytest
 
-from facetgrade.batch import Shard, parse_shard
+from facetgrade.batch.shard import Shard, parse_shard
 from facetgrade.errors import ConfigError
 from tests.batch.builders import rows, run
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from facetgrade.batch import Anchors, BatchJob
+from facetgrade.batch.anchors import Anchors
+from facetgrade.batch.job import BatchJob
 from facetgrade.config import config_values, read_config
 from facetgrade.exchange.read_back import read_back
 from facetgrade.ingest import find_studies, shipped_settings
