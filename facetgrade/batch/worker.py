@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING
 
 from facetgrade.batch.job import BatchJob
 from facetgrade.batch.line import grade_overlapped
@@ -32,9 +31,6 @@ from facetgrade.batch.task import StudyTask
 from facetgrade.errors import FacetGradeError
 from facetgrade.stopwatch import Stopwatch
 
-if TYPE_CHECKING:
-    from facetgrade.batch.grader import Grader
-
 LOST = 1
 
 
@@ -43,12 +39,16 @@ def main() -> None:
     channel = _own_pipes()
     say = partial(_say, channel)
     _send_logs(say)
+    # Only now, since a library may print or warn while it is imported; and before the
+    # run sends its setup, since it imports as long as this.
+    from facetgrade.batch.grader import Grader
+
     setup = channel.receive()
     if not isinstance(setup, Setup):
         sys.exit(LOST)
     tasks: SimpleQueue[StudyTask] = SimpleQueue()
     try:
-        grader = _start(setup)
+        grader = Grader(setup.config, setup.device, Stopwatch())
         say(Ready(context=grader.context))
         job = channel.receive()
         if not isinstance(job, BatchJob):
@@ -83,13 +83,6 @@ def _say(channel: Channel, message: FromWorker) -> None:
         channel.send(message)
     except OSError:
         os._exit(LOST)
-
-
-def _start(setup: Setup) -> Grader:
-    """Import the networks' library and choose the device."""
-    from facetgrade.batch.grader import Grader
-
-    return Grader(setup.config, setup.device, Stopwatch())
 
 
 def _receive(channel: Channel, tasks: SimpleQueue[StudyTask]) -> None:
