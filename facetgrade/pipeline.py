@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 
+from facetgrade.anatomy import FacetJoint
 from facetgrade.config import PipelineConfig, read_config
-from facetgrade.findings import StudyReport
+from facetgrade.findings import Localization, SegmentedJoint, StudyReport
 from facetgrade.grade import grade_joints
 from facetgrade.inference import Models, choose_device, load_models
 from facetgrade.localize import locate_joints
@@ -14,11 +17,19 @@ from facetgrade.segment import refine_locations, segment_joints
 from facetgrade.stopwatch import Stopwatch
 from facetgrade.study import Study
 
-__all__ = ["Request", "grade_study"]
+__all__ = ["FoundJoints", "Request", "find_joints", "grade_found", "grade_study"]
 
 log = logging.getLogger(__name__)
 
 TRIAL_LEVELS = Request()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FoundJoints:
+    """What the networks make of a study: where its joints are, and their masks."""
+
+    localization: Localization
+    segmented: Mapping[FacetJoint, SegmentedJoint]
 
 
 def grade_study(
@@ -57,6 +68,18 @@ def grade_study(
     config = config or read_config()
     models = models or load_models(config, choose_device("auto"))
     watch = stopwatch or Stopwatch()
+    found = find_joints(study, models, config, request, watch)
+    return grade_found(study, found, config, request, watch)
+
+
+def find_joints(
+    study: Study,
+    models: Models,
+    config: PipelineConfig,
+    request: Request,
+    watch: Stopwatch,
+) -> FoundJoints:
+    """Do what needs networks, the first part of `grade_study`."""
     with watch.stage("localize"):
         localization = locate_joints(
             study, models.localizer, config.localize, request.anchors
@@ -69,11 +92,22 @@ def grade_study(
         segmented = segment_joints(
             study, localization, models.segmenter, config.segment, request.joints
         )
+    return FoundJoints(localization, segmented)
+
+
+def grade_found(
+    study: Study,
+    found: FoundJoints,
+    config: PipelineConfig,
+    request: Request,
+    watch: Stopwatch,
+) -> StudyReport:
+    """Measure and apply the rules, the second part of `grade_study`."""
     with watch.stage("grade"):
         outcomes = grade_joints(
             study,
-            localization,
-            segmented,
+            found.localization,
+            found.segmented,
             config.grade,
             request.joints,
             accept_assumed_levels=request.accept_assumed_levels,
@@ -84,6 +118,6 @@ def grade_study(
         subject=study.subject,
         date=study.date,
         outcomes=outcomes,
-        localization=localization,
+        localization=found.localization,
         stage_seconds=dict(watch.seconds),
     )

@@ -18,7 +18,7 @@ from facetgrade.inference import (
     model_hashes,
     run_with_cpu_fallback,
 )
-from facetgrade.pipeline import grade_study
+from facetgrade.pipeline import FoundJoints, find_joints, grade_found
 from facetgrade.report import ReportContext
 from facetgrade.request import Request
 from facetgrade.stopwatch import Stopwatch
@@ -73,17 +73,31 @@ class Grader:
             return load_models(self._config, self._device)
 
     def grade(self, study: Study, request: Request, watch: Stopwatch) -> StudyReport:
-        """Grade one study, on the CPU if the memory of the GPU is not enough.
+        """Grade one study.
 
         Raises
         ------
         ModelError
             If weights are missing, altered or of another architecture.
         """
+        return self.judge(study, self.find(study, request, watch), request, watch)
 
-        def _on(models: Models) -> StudyReport:
-            return grade_study(
-                study, models, self._config, request=request, stopwatch=watch
-            )
+    def find(self, study: Study, request: Request, watch: Stopwatch) -> FoundJoints:
+        """Run the networks, on the CPU if the memory of the GPU is not enough.
+
+        Raises
+        ------
+        ModelError
+            As `grade`.
+        """
+
+        def _on(models: Models) -> FoundJoints:
+            return find_joints(study, models, self._config, request, watch)
 
         return run_with_cpu_fallback(_on, self._models)
+
+    def judge(
+        self, study: Study, found: FoundJoints, request: Request, watch: Stopwatch
+    ) -> StudyReport:
+        """Measure what the networks found and apply the rules."""
+        return grade_found(study, found, self._config, request, watch)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from queue import Queue
 from threading import Thread
+from typing import TYPE_CHECKING, Protocol
 
 from facetgrade.batch.job import BatchJob
 from facetgrade.batch.task import (
@@ -14,16 +15,32 @@ from facetgrade.batch.task import (
     GradeStudy,
     StudyTask,
     failed,
-    grade_task,
     read_task,
+    request_of,
     write_task,
 )
 from facetgrade.findings import StudyReport
+from facetgrade.request import Request
 from facetgrade.stopwatch import Stopwatch
 from facetgrade.study import Study
 
+if TYPE_CHECKING:
+    from facetgrade.pipeline import FoundJoints
+
 Told = Callable[[StudyTask, str], None]
 IDLE = ""
+
+
+class StudyGrader(Protocol):
+    """Grades a loaded study in two steps, of which only the first needs networks."""
+
+    def find(self, study: Study, request: Request, watch: Stopwatch) -> FoundJoints:
+        """Run the networks."""
+
+    def judge(
+        self, study: Study, found: FoundJoints, request: Request, watch: Stopwatch
+    ) -> StudyReport:
+        """Measure what the networks found and apply the rules."""
 
 
 class OneByOne:
@@ -53,7 +70,7 @@ class OneByOne:
             watch = Stopwatch(self._on_stage)
             try:
                 study = read_task(task, self._job, watch)
-                report = grade_task(task, study, self._job, self._grade, watch)
+                report = self._grade(study, request_of(task, self._job), watch)
                 result = write_task(task, study, report, self._job, watch)
             except Exception as error:
                 done(failed(task, error, watch))
@@ -64,15 +81,16 @@ class OneByOne:
 def grade_overlapped(
     tasks: Iterable[StudyTask],
     job: BatchJob,
-    grade: GradeStudy,
+    grader: StudyGrader,
     *,
     done: Done,
     told: Told,
 ) -> None:
     """Grade studies while the next one is read and the last one is written.
 
-    Networks run in the calling thread, reading and writing in one thread each. Whoever
-    gives the tasks bounds the memory by how many are given before results are told.
+    Networks run in the calling thread, reading in another; measuring and writing share
+    a third, since measuring needs no network. Whoever gives the tasks bounds the memory
+    by how many are given before results are told.
 
     Parameters
     ----------
@@ -80,25 +98,25 @@ def grade_overlapped(
         Taken from the reading thread; may wait for the next task.
     job : BatchJob
         What to do.
-    grade : callable
-        Grades one loaded study.
+    grader : StudyGrader
+        Grades loaded studies in two steps.
     done : callable
         Told every result, from any of the threads.
     told : callable
         Told the task and the stage that starts, `IDLE` when a study waits.
     """
     loaded: Queue[_InHand | None] = Queue()
-    graded: Queue[_InHand | None] = Queue()
-    line = _Line(job, grade, done, told)
+    found: Queue[_InHand | None] = Queue()
+    line = _Line(job, grader, done, told)
     reader = Thread(target=line.read_all, args=(tasks, loaded), name="read")
-    writer = Thread(target=line.write_all, args=(graded,), name="write")
+    writer = Thread(target=line.write_all, args=(found,), name="write")
     for thread in (reader, writer):
         thread.daemon = True
         thread.start()
     while (one := loaded.get()) is not None:
-        line.grade_next(one, graded)
+        line.find_next(one, found)
         del one
-    graded.put(None)
+    found.put(None)
     writer.join()
     reader.join()
 
@@ -110,7 +128,7 @@ class _InHand:
     task: StudyTask
     watch: Stopwatch
     study: Study
-    report: StudyReport | None = None
+    found: FoundJoints | None = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -118,7 +136,7 @@ class _Line:
     """What the three threads share."""
 
     job: BatchJob
-    grade: GradeStudy
+    grader: StudyGrader
     done: Done
     told: Told
 
@@ -140,27 +158,26 @@ class _Line:
         finally:
             loaded.put(None)
 
-    def grade_next(self, one: _InHand, graded: Queue[_InHand | None]) -> None:
-        """Grade a study that was read."""
+    def find_next(self, one: _InHand, found: Queue[_InHand | None]) -> None:
+        """Find the joints of a study that was read."""
+        request = request_of(one.task, self.job)
         try:
-            one.report = grade_task(
-                one.task, one.study, self.job, self.grade, one.watch
-            )
+            one.found = self.grader.find(one.study, request, one.watch)
         except Exception as error:
             self.done(failed(one.task, error, one.watch))
         else:
             self.told(one.task, IDLE)
-            graded.put(one)
+            found.put(one)
 
-    def write_all(self, graded: Queue[_InHand | None]) -> None:
-        """Write the results of study after study."""
-        while (one := graded.get()) is not None:
-            if one.report is None:
+    def write_all(self, found: Queue[_InHand | None]) -> None:
+        """Grade what was found in study after study, and write the results."""
+        while (one := found.get()) is not None:
+            if one.found is None:
                 continue
+            request = request_of(one.task, self.job)
             try:
-                result = write_task(
-                    one.task, one.study, one.report, self.job, one.watch
-                )
+                report = self.grader.judge(one.study, one.found, request, one.watch)
+                result = write_task(one.task, one.study, report, self.job, one.watch)
             except Exception as error:
                 self.done(failed(one.task, error, one.watch))
             else:

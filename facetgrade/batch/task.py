@@ -170,15 +170,9 @@ def read_task(task: StudyTask, job: BatchJob, watch: Stopwatch) -> Study:
         return task.masks.study(study, task.files)
 
 
-def grade_task(
-    task: StudyTask,
-    study: Study,
-    job: BatchJob,
-    grade: GradeStudy,
-    watch: Stopwatch,
-) -> StudyReport:
-    """Grade the joints of a loaded study."""
-    return grade(study, replace(job.request, anchors=task.anchors), watch)
+def request_of(task: StudyTask, job: BatchJob) -> Request:
+    """Return what the job asks of this study."""
+    return replace(job.request, anchors=task.anchors)
 
 
 def write_task(

@@ -61,7 +61,7 @@ def main() -> None:
     grade_overlapped(
         _forever(tasks),
         job,
-        grader.grade,
+        grader,
         done=say,
         told=lambda task, stage: say(Entered(folder=task.folder, stage=stage)),
     )

@@ -6,8 +6,9 @@ from facetgrade.batch.line import OneByOne, grade_overlapped
 from facetgrade.batch.runner import run_batch
 from facetgrade.batch.task import Cause, Finished, failed, worded
 from facetgrade.errors import IngestError
+from facetgrade.pipeline import FoundJoints
 from facetgrade.stopwatch import Stopwatch
-from tests.batch.builders import Events, nothing_found, rows
+from tests.batch.builders import NOTHING, Events, nothing_found, rows
 
 
 class Patient(OneByOne):
@@ -123,6 +124,27 @@ def tasks_of(job):
     return seen
 
 
+class InTwoSteps:
+    """Finds no joint; fails of the study of anna in one step, if told so."""
+
+    def __init__(self, failing=""):
+        self.failing = failing
+
+    def find(self, study, request, watch):  # noqa: ARG002 (the protocol)
+        self._check(study, "find")
+        with watch.stage("localize"):
+            return FoundJoints(NOTHING, {})
+
+    def judge(self, study, found, request, watch):  # noqa: ARG002 (the protocol)
+        with watch.stage("grade"):
+            self._check(study, "judge")
+            return nothing_found(study, request, Stopwatch())
+
+    def _check(self, study, step):
+        if (study.source, step) == ("anna", self.failing):
+            raise MemoryError
+
+
 def test_the_overlapped_line_gives_the_results_of_one_by_one(make_job):
     job = make_job()
     tasks = tasks_of(job)
@@ -130,22 +152,18 @@ def test_the_overlapped_line_gives_the_results_of_one_by_one(make_job):
     grade_overlapped(
         tasks,
         job,
-        nothing_found,
+        InTwoSteps(),
         done=lambda result: results.update({result.folder: result}),
         told=lambda task, stage: stages.append((task.files.source, stage)),
     )
     assert all(isinstance(result, Finished) for result in results.values())
     assert set(results) == {task.folder for task in tasks}
     anna = [stage for source, stage in stages if source == "anna"]
-    assert anna == ["read", "", "localize", "", "report"]
+    assert anna == ["read", "", "localize", "", "grade", "report"]
 
 
-def test_the_overlapped_line_goes_on_after_failures(make_job):
-    def grade(study, request, watch):
-        if study.source == "anna":
-            raise MemoryError
-        return nothing_found(study, request, watch)
-
+@pytest.mark.parametrize("step", ["find", "judge"])
+def test_the_overlapped_line_goes_on_after_failures(make_job, step):
     job = make_job()
     tasks = tasks_of(job)
     missing = dataclasses.replace(tasks[1].files, files=())
@@ -154,7 +172,7 @@ def test_the_overlapped_line_goes_on_after_failures(make_job):
     grade_overlapped(
         tasks,
         job,
-        grade,
+        InTwoSteps(step),
         done=lambda result: results.update({result.folder: result}),
         told=lambda *_: None,
     )
