@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
+    JPEG2000,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
 )
 
 from facetgrade.errors import IngestError
@@ -25,6 +29,14 @@ from facetgrade.ingest.elements import number, numbers, quiet, raw, text, texts
 
 _MAGIC_OFFSET = 128
 _PHILIPS_SCALE_SLOPE = (0x2005, 0x100E)
+# GDCM ends the whole process on some damaged JPEG 2000 streams; it is asked only for
+# what nothing else decodes.
+_DECODERS = {
+    JPEG2000: "pillow",
+    JPEG2000Lossless: "pillow",
+    JPEGLSLossless: "pyjpegls",
+    JPEGLSNearLossless: "pyjpegls",
+}
 _PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -169,6 +181,8 @@ def stored_pixels(dataset: Dataset) -> NDArray[Any]:
     try:
         with quiet():
             _complete_syntax(dataset)
+            decoder = _DECODERS.get(dataset.file_meta.TransferSyntaxUID, "")
+            dataset.pixel_array_options(decoding_plugin=decoder)
             pixels = dataset.pixel_array
     except Exception as error:
         # pydicom and its codecs raise whatever the damaged bytes lead to

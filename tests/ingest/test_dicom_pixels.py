@@ -159,6 +159,17 @@ def test_compressed_garbage_is_one_sentence(tmp_path):
         stored_pixels(read)
 
 
+def test_a_damaged_jpeg_2000_header_does_not_end_the_process(tmp_path):
+    # Found by fuzzing: the size segment claims no component.
+    stream = bytes.fromhex("ff4fff51002900006000ea001306c2b298033a8ead0c259f42c74add")
+    dataset = image_dataset(values().astype(np.uint16), POSITION)
+    dataset.PixelData = encapsulate([stream + bytes(120)])
+    read = written(tmp_path, dataset, JPEG2000Lossless)
+
+    with pytest.raises(IngestError, match="cannot be decoded"):
+        stored_pixels(read)
+
+
 def test_image_without_pixels_is_one_sentence(tmp_path):
     dataset = image_dataset(values().astype(np.uint16), POSITION, PixelData=None)
 
