@@ -83,7 +83,8 @@ def numbers(dataset: Dataset, keyword: str) -> list[float]:
     values = value if isinstance(value, MultiValue | list | tuple) else [value]
     try:
         return [float(item) for item in values if str(item).strip()]
-    except (TypeError, ValueError, OverflowError):
+    except Exception:
+        # a sequence in place of numbers is read whole to be turned into text
         return []
 
 
