@@ -122,7 +122,7 @@ EXTENSION_SITES = {
     ),
     ExtensionSite.VERTEBRAL_BODY: _sct("3572006", "Vertebral body"),
 }
-BORDERLINE = _private("BORDERLINE", "Perimeter fraction near the limit of grades")
+BORDERLINE = _private("BORDERLINE", "Measurement near the limit of grades")
 YES = _sct("373066001", "Yes")
 FLAG = _private("FLAG", "Note for the reader")
 FLAGS = {

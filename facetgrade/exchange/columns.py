@@ -122,7 +122,8 @@ JOINT_COLUMNS: Mapping[str, Column] = {
         choices={site.value: SITES[site] for site in ExtensionSite},
     ),
     "borderline": Column(
-        ColumnType.YES_NO, "Perimeter fraction near the limit of grades 2 and 3"
+        ColumnType.YES_NO,
+        "Perimeter fraction or width of the effusion near the limit of grades",
     ),
     "flags": Column(
         ColumnType.CHOICES,

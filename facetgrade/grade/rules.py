@@ -48,6 +48,7 @@ def apply_rules(
     soft = has_soft_tissue_edema(extents, rules)
     extension: tuple[ExtensionSite, ...] = ()
     trace = [_effusion_sentence(extents, rules)]
+    borderline = rules.borderline_low <= fraction <= rules.borderline_high
     if soft or has_marrow_edema(extents, rules):
         extension = reached_sites(extents, rules)
         counted = fraction if soft else 0.0
@@ -55,6 +56,12 @@ def apply_rules(
         trace += _extracapsular_sentences(extents, settings, extension, decision)
     else:
         grade = int(has_effusion(extents, rules))
+        if has_borderline_width(extents, rules):
+            borderline = True
+            trace.append(
+                f"the width lies within {rules.borderline_width_mm:.2f} mm of "
+                f"{rules.minimum_width_mm:.1f} mm: borderline"
+            )
         trace.append(_confined_sentence(extents, grade, rules))
     if extents.cyst_mm3 >= rules.minimum_cyst_mm3:
         trace.append(
@@ -65,7 +72,7 @@ def apply_rules(
         grade=grade,
         extents=extents,
         extension=extension,
-        borderline=rules.borderline_low <= fraction <= rules.borderline_high,
+        borderline=borderline,
         trace=tuple(trace),
     )
 
@@ -76,6 +83,13 @@ def has_effusion(extents: Extents, rules: RuleSettings) -> bool:
         extents.effusion_width_mm.value >= rules.minimum_width_mm
         or extents.effusion_mm3.value > rules.maximum_physiologic_mm3
     )
+
+
+def has_borderline_width(extents: Extents, rules: RuleSettings) -> bool:
+    """Tell whether the width of the effusion decides, and is near its limit."""
+    off_mm = abs(extents.effusion_width_mm.value - rules.minimum_width_mm)
+    decides = extents.effusion_mm3.value <= rules.maximum_physiologic_mm3
+    return decides and off_mm <= rules.borderline_width_mm
 
 
 def has_soft_tissue_edema(extents: Extents, rules: RuleSettings) -> bool:

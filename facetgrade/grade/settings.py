@@ -116,6 +116,8 @@ class RuleSettings(_Section):
         A larger perimeter fraction is grade 3; exactly this is grade 2.
     borderline_low, borderline_high : float
         Fractions between these (inclusive) are flagged.
+    borderline_width_mm : float
+        So are widths no farther than this from `minimum_width_mm`, where they decide.
     extension_without_majority : str
         Extension without a majority of the perimeter is grade 2 (``strict``) or
         grade 4 (``liberal``).
@@ -130,6 +132,7 @@ class RuleSettings(_Section):
     majority: Share
     borderline_low: Share
     borderline_high: Share
+    borderline_width_mm: NonNegative
     extension_without_majority: Literal["strict", "liberal"]
 
 

@@ -92,6 +92,33 @@ def test_fractions_near_one_half_are_borderline(
     assert apply_rules(extents, Sequence.T2_FS, shipped).borderline is borderline
 
 
+@pytest.mark.parametrize(
+    ("width_mm", "volume_mm3", "borderline"),
+    [
+        (0.84, 60.0, False),
+        (0.86, 60.0, True),
+        (1.14, 60.0, True),
+        (1.16, 60.0, False),
+        (1.0, 251.0, False),  # the volume decides
+    ],
+)
+def test_a_width_near_its_limit_is_borderline_where_it_decides(
+    build_extents, shipped, width_mm, volume_mm3, borderline
+):
+    extents = build_extents(effusion_width_mm=width_mm, effusion_mm3=volume_mm3)
+    graded = apply_rules(extents, Sequence.T2_FS, shipped)
+
+    assert graded.borderline is borderline
+    assert ("borderline" in " ".join(graded.trace)) is borderline
+
+
+def test_a_width_near_its_limit_does_not_matter_beside_edema(build_extents, shipped):
+    extents = build_extents(
+        effusion_width_mm=1.0, soft_tissue_edema_mm3=900.0, perimeter_fraction=0.3
+    )
+    assert not apply_rules(extents, Sequence.T2_FS, shipped).borderline
+
+
 @pytest.mark.parametrize("site", EVERY_SITE)
 @pytest.mark.parametrize(("volume_mm3", "grade"), [(29.0, 3), (30.0, 4)])
 def test_majority_with_extension_is_grade_4(
