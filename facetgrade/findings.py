@@ -284,7 +284,7 @@ class SequenceGrade:
     extension : tuple of ExtensionSite
         Sites reached by the signal.
     borderline : bool
-        Perimeter fraction, or the width of an effusion alone, is near its limit.
+        A measurement that decides the grade is near its limit.
     trace : tuple of str
         One sentence per rule that decided.
     """

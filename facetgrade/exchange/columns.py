@@ -123,7 +123,7 @@ JOINT_COLUMNS: Mapping[str, Column] = {
     ),
     "borderline": Column(
         ColumnType.YES_NO,
-        "Perimeter fraction or width of the effusion near the limit of grades",
+        "A measurement that decides the grade is near its limit",
     ),
     "flags": Column(
         ColumnType.CHOICES,

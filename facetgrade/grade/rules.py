@@ -48,7 +48,7 @@ def apply_rules(
     soft = has_soft_tissue_edema(extents, rules)
     extension: tuple[ExtensionSite, ...] = ()
     trace = [_effusion_sentence(extents, rules)]
-    borderline = rules.borderline_low <= fraction <= rules.borderline_high
+    near = _borderline_sentences(extents, rules)
     if soft or has_marrow_edema(extents, rules):
         extension = reached_sites(extents, rules)
         counted = fraction if soft else 0.0
@@ -56,13 +56,8 @@ def apply_rules(
         trace += _extracapsular_sentences(extents, settings, extension, decision)
     else:
         grade = int(has_effusion(extents, rules))
-        if has_borderline_width(extents, rules):
-            borderline = True
-            trace.append(
-                f"the width lies within {rules.borderline_width_mm:.2f} mm of "
-                f"{rules.minimum_width_mm:.1f} mm: borderline"
-            )
         trace.append(_confined_sentence(extents, grade, rules))
+    trace[1:1] = near
     if extents.cyst_mm3 >= rules.minimum_cyst_mm3:
         trace.append(
             f"synovial cyst of {extents.cyst_mm3:.0f} mm3: named apart, not graded"
@@ -72,7 +67,7 @@ def apply_rules(
         grade=grade,
         extents=extents,
         extension=extension,
-        borderline=borderline,
+        borderline=bool(near),
         trace=tuple(trace),
     )
 
@@ -83,13 +78,6 @@ def has_effusion(extents: Extents, rules: RuleSettings) -> bool:
         extents.effusion_width_mm.value >= rules.minimum_width_mm
         or extents.effusion_mm3.value > rules.maximum_physiologic_mm3
     )
-
-
-def has_borderline_width(extents: Extents, rules: RuleSettings) -> bool:
-    """Tell whether the width of the effusion decides, and is near its limit."""
-    off_mm = abs(extents.effusion_width_mm.value - rules.minimum_width_mm)
-    decides = extents.effusion_mm3.value <= rules.maximum_physiologic_mm3
-    return decides and off_mm <= rules.borderline_width_mm
 
 
 def has_soft_tissue_edema(extents: Extents, rules: RuleSettings) -> bool:
@@ -129,6 +117,35 @@ def _extracapsular_grade(
     if rules.extension_without_majority == "liberal":
         return 4, "extension without a majority of the perimeter, liberal rule: grade 4"
     return 2, "extension without a majority of the perimeter, strict rule: grade 2"
+
+
+def _borderline_sentences(extents: Extents, rules: RuleSettings) -> list[str]:
+    """Name each measurement that decides the grade and is near its limit."""
+    fraction = extents.perimeter_fraction.value
+    soft_mm3 = extents.soft_tissue_edema_mm3.value
+    width_mm = extents.effusion_width_mm.value
+    marrow = has_marrow_edema(extents, rules)
+    sentences = []
+    if rules.borderline_low <= fraction <= rules.borderline_high:
+        sentences.append(
+            f"perimeter fraction {fraction:.3f} lies between "
+            f"{rules.borderline_low:.2f} and {rules.borderline_high:.2f}: borderline"
+        )
+    enough = soft_mm3 >= rules.minimum_soft_tissue_edema_mm3
+    if enough and not marrow and fraction <= rules.borderline_least:
+        sentences.append(
+            f"{soft_mm3:.0f} mm3 of edema fill {fraction:.3f} of the perimeter, "
+            f"at most {rules.borderline_least:.2f}: borderline"
+        )
+    confined = not (marrow or has_soft_tissue_edema(extents, rules))
+    narrow = extents.effusion_mm3.value <= rules.maximum_physiologic_mm3
+    off_mm = abs(width_mm - rules.minimum_width_mm)
+    if confined and narrow and off_mm <= rules.borderline_width_mm:
+        sentences.append(
+            f"the width lies within {rules.borderline_width_mm:.2f} mm of "
+            f"{rules.minimum_width_mm:.1f} mm: borderline"
+        )
+    return sentences
 
 
 def _effusion_sentence(extents: Extents, rules: RuleSettings) -> str:
@@ -174,11 +191,6 @@ def _extracapsular_sentences(
             f"{extents.articular_marrow_edema_mm3:.0f} mm3: at least grade 2"
         )
     fraction = extents.perimeter_fraction.value
-    if rules.borderline_low <= fraction <= rules.borderline_high:
-        sentences.append(
-            f"perimeter fraction {fraction:.3f} lies between "
-            f"{rules.borderline_low:.2f} and {rules.borderline_high:.2f}: borderline"
-        )
     if extension:
         reached = ", ".join(
             f"{_SITE_WORDS[site]} ({extents.extension_mm3[site]:.0f} mm3)"

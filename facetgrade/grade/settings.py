@@ -118,6 +118,8 @@ class RuleSettings(_Section):
         Fractions between these (inclusive) are flagged.
     borderline_width_mm : float
         So are widths no farther than this from `minimum_width_mm`, where they decide.
+    borderline_least : float
+        So is edema that fills no more of the perimeter than this, where it decides.
     extension_without_majority : str
         Extension without a majority of the perimeter is grade 2 (``strict``) or
         grade 4 (``liberal``).
@@ -133,6 +135,7 @@ class RuleSettings(_Section):
     borderline_low: Share
     borderline_high: Share
     borderline_width_mm: NonNegative
+    borderline_least: Share
     extension_without_majority: Literal["strict", "liberal"]
 
 

@@ -112,6 +112,28 @@ def test_a_width_near_its_limit_is_borderline_where_it_decides(
     assert ("borderline" in " ".join(graded.trace)) is borderline
 
 
+@pytest.mark.parametrize(
+    ("fraction", "volume_mm3", "marrow_mm3", "borderline"),
+    [
+        (0.0, 29.0, 0.0, False),  # too little edema, whatever it fills
+        (0.0, 31.0, 0.0, True),
+        (0.014, 31.0, 0.0, True),
+        (0.03, 31.0, 0.0, True),
+        (0.042, 31.0, 0.0, False),
+        (0.014, 31.0, 40.0, False),  # marrow edema decides
+    ],
+)
+def test_edema_that_fills_a_sector_or_not_is_borderline(
+    build_extents, shipped, fraction, volume_mm3, marrow_mm3, borderline
+):
+    extents = build_extents(
+        soft_tissue_edema_mm3=volume_mm3,
+        perimeter_fraction=fraction,
+        articular_marrow_edema_mm3=marrow_mm3,
+    )
+    assert apply_rules(extents, Sequence.T2_FS, shipped).borderline is borderline
+
+
 def test_a_width_near_its_limit_does_not_matter_beside_edema(build_extents, shipped):
     extents = build_extents(
         effusion_width_mm=1.0, soft_tissue_edema_mm3=900.0, perimeter_fraction=0.3
