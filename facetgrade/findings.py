@@ -284,7 +284,7 @@ class SequenceGrade:
     extension : tuple of ExtensionSite
         Sites reached by the signal.
     borderline : bool
-        A measurement that decides the grade is near its limit.
+        Perimeter fraction near one half or none, or width near its limit.
     trace : tuple of str
         One sentence per rule that decided.
     """

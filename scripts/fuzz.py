@@ -1,6 +1,6 @@
 """Fuzz one reader with atheris and keep a count that later runs go on with.
 
-    scripts/fuzz.sh [SECONDS]            all readers, SECONDS each
+    scripts/fuzz.sh                      all readers in turns
     python scripts/fuzz.py READER --seconds 60 --folder fuzz --results fuzz.json
 
 Nothing stops the run: an unexpected exception is kept with its input under FOLDER, a

@@ -14,6 +14,7 @@ install_lock requirements-fuzz.lock
 
 seconds=${1:-120} executions=${2:-1000000} least=${3:-300} folder=${4:-out/fuzz}
 results=tests/fuzz/results.json
+case $least in *[!0-9]*) echo "LEAST must be a number of seconds: $least" >&2; exit 2 ;; esac
 waiting() {
     python - "$results" "$executions" "$least" <<'END'
 import json, pathlib, sys

@@ -172,14 +172,19 @@ class _Line:
     def write_all(self, found: Queue[_InHand | None]) -> None:
         """Grade what was found in study after study, and write the results."""
         while (one := found.get()) is not None:
-            if one.found is None:
-                continue
-            request = request_of(one.task, self.job)
-            try:
-                report = self.grader.judge(one.study, one.found, request, one.watch)
-                result = write_task(one.task, one.study, report, self.job, one.watch)
-            except Exception as error:
-                self.done(failed(one.task, error, one.watch))
-            else:
-                self.done(result)
+            self._write(one)
             del one
+
+    def _write(self, one: _InHand) -> None:
+        """Grade what was found in one study, and write the result."""
+        if one.found is None:
+            return
+        request = request_of(one.task, self.job)
+        try:
+            report = self.grader.judge(one.study, one.found, request, one.watch)
+            one.found = None
+            result = write_task(one.task, one.study, report, self.job, one.watch)
+        except Exception as error:
+            self.done(failed(one.task, error, one.watch))
+        else:
+            self.done(result)

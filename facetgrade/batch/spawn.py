@@ -52,4 +52,8 @@ def spawn_early(settings: BatchSettings) -> Iterator[list[subprocess.Popen[bytes
     finally:
         for process in spawned:
             process.kill()
-            process.communicate()
+        for process in spawned:
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()

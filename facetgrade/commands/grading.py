@@ -49,6 +49,11 @@ if TYPE_CHECKING:
     from facetgrade.exchange.settings import DicomSettings
     from facetgrade.report import ReportContext
 
+NEEDS_UIDS = (
+    "--dicom writes objects that file with the study by its UIDs; leave out "
+    "--mask-uids, or run facetgrade deidentify first"
+)
+
 
 def grade(
     inputs: Annotated[
@@ -106,7 +111,8 @@ def grade(
     chosen_levels = parse_levels(levels)
     spread = read_spread(batch, workers, scheduler, cluster)
     known, part = read_anchor_options(anchor or [], anchors), parse_shard(shard)
-    labels = _dicom_settings(mask_uids=mask_uids) if dicom else None
+    if dicom and mask_uids:
+        raise ConfigError(NEEDS_UIDS)
     console = open_console(out)
     with spawn_local(spread) as spawned:
         from facetgrade.batch.job import BatchJob
@@ -115,6 +121,7 @@ def grade(
         from facetgrade.request import Request
 
         settings = read_config(config)
+        labels = _dicom_settings() if dicom else None
         job = BatchJob(
             inputs=tuple(inputs),
             out=out,
@@ -189,13 +196,8 @@ def _own_context(settings: PipelineConfig) -> ReportContext:
     )
 
 
-def _dicom_settings(*, mask_uids: bool) -> DicomSettings:
-    """Read the labels of DICOM output, which needs the UIDs of the study."""
-    if mask_uids:
-        raise ConfigError(
-            "--dicom writes objects that file with the study by its UIDs; leave out "
-            "--mask-uids, or run facetgrade deidentify first"
-        )
+def _dicom_settings() -> DicomSettings:
+    """Read the labels of DICOM output."""
     from facetgrade.config_files import read_settings, shipped_path
     from facetgrade.exchange.settings import ExchangeSettings
 

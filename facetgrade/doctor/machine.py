@@ -18,7 +18,7 @@ LIBRARIES = (
     "SimpleITK",
     "safetensors",
 )
-DECODERS = ("pylibjpeg-openjpeg", "python-gdcm", "pyjpegls")
+DECODERS = ("pillow", "python-gdcm", "pyjpegls")
 FEATURES = ("pacs", "review", "cluster", "bids")
 _DRIVER = Path("/proc/driver/nvidia/version")
 _EXTRA = re.compile(r"extra\s*==\s*['\"]([\w-]+)['\"]")

@@ -123,7 +123,7 @@ JOINT_COLUMNS: Mapping[str, Column] = {
     ),
     "borderline": Column(
         ColumnType.YES_NO,
-        "A measurement that decides the grade is near its limit",
+        "Perimeter fraction or width that decides the grade is near its limit",
     ),
     "flags": Column(
         ColumnType.CHOICES,

@@ -126,12 +126,12 @@ def _borderline_sentences(extents: Extents, rules: RuleSettings) -> list[str]:
     width_mm = extents.effusion_width_mm.value
     marrow = has_marrow_edema(extents, rules)
     sentences = []
-    if rules.borderline_low <= fraction <= rules.borderline_high:
+    enough = soft_mm3 >= rules.minimum_soft_tissue_edema_mm3
+    if enough and rules.borderline_low <= fraction <= rules.borderline_high:
         sentences.append(
             f"perimeter fraction {fraction:.3f} lies between "
             f"{rules.borderline_low:.2f} and {rules.borderline_high:.2f}: borderline"
         )
-    enough = soft_mm3 >= rules.minimum_soft_tissue_edema_mm3
     if enough and not marrow and fraction <= rules.borderline_least:
         sentences.append(
             f"{soft_mm3:.0f} mm3 of edema fill {fraction:.3f} of the perimeter, "

@@ -10,18 +10,25 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.encaps import generate_frames
 from pydicom.errors import InvalidDicomError
+from pydicom.pixels.utils import get_j2k_parameters
 from pydicom.uid import (
     JPEG2000,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
 )
 
 from facetgrade.errors import IngestError
+from facetgrade.ingest.apart import decode_apart
 from facetgrade.ingest.archive import SourceFile
 from facetgrade.ingest.checked import LARGEST_RESCALE, checked_plane, checked_rescale
 from facetgrade.ingest.deflate import refuse_deflate_bomb
@@ -29,14 +36,15 @@ from facetgrade.ingest.elements import number, numbers, quiet, raw, text, texts
 
 _MAGIC_OFFSET = 128
 _PHILIPS_SCALE_SLOPE = (0x2005, 0x100E)
-# GDCM ends the whole process on some damaged JPEG 2000 streams; it is asked only for
-# what nothing else decodes.
+# GDCM, which pydicom would ask first, ends the whole process on some damaged streams.
 _DECODERS = {
     JPEG2000: "pillow",
     JPEG2000Lossless: "pillow",
+    JPEGBaseline8Bit: "pillow",
     JPEGLSLossless: "pyjpegls",
     JPEGLSNearLossless: "pyjpegls",
 }
+_ONLY_GDCM = (JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
 _PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -181,9 +189,7 @@ def stored_pixels(dataset: Dataset) -> NDArray[Any]:
     try:
         with quiet():
             _complete_syntax(dataset)
-            decoder = _DECODERS.get(dataset.file_meta.TransferSyntaxUID, "")
-            dataset.pixel_array_options(decoding_plugin=decoder)
-            pixels = dataset.pixel_array
+            pixels = _decoded(dataset)
     except Exception as error:
         # pydicom and its codecs raise whatever the damaged bytes lead to
         raise IngestError(
@@ -332,6 +338,28 @@ def _read(stream: BinaryIO, *, tags: list[str] | None, **options: Any) -> Datase
     if len(dataset) == 0 and not dataset.file_meta:
         raise IngestError("is not DICOM")
     return dataset
+
+
+def _decoded(dataset: Dataset) -> NDArray[Any]:
+    """Decode the pixels with a library that a damaged file does not bring down."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in _ONLY_GDCM:
+        return decode_apart(dataset)
+    dataset.pixel_array_options(decoding_plugin=_DECODERS.get(syntax, ""))
+    pixels: NDArray[Any] = dataset.pixel_array
+    if syntax in (JPEG2000, JPEG2000Lossless) and not dataset.PixelRepresentation:
+        pixels = _as_unsigned(pixels, dataset)
+    return pixels
+
+
+def _as_unsigned(pixels: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
+    """Take back the shift by half the range that Pillow gives signed streams."""
+    stream = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    about = get_j2k_parameters(stream)
+    if not about.get("is_signed"):
+        return pixels
+    half = pixels.dtype.type(1 << (int(about["precision"]) - 1))
+    return np.asarray(pixels ^ half)
 
 
 def _complete_syntax(dataset: Dataset) -> None:

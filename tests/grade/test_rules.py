@@ -119,7 +119,7 @@ def test_a_width_near_its_limit_is_borderline_where_it_decides(
         (0.0, 31.0, 0.0, True),
         (0.014, 31.0, 0.0, True),
         (0.03, 31.0, 0.0, True),
-        (0.042, 31.0, 0.0, False),
+        (0.056, 31.0, 0.0, False),
         (0.014, 31.0, 40.0, False),  # marrow edema decides
     ],
 )

@@ -82,10 +82,9 @@ def test_jpeg_2000_is_exact(tmp_path):
     np.testing.assert_array_equal(stored_pixels(read)[0], pixels)
 
 
-@pytest.mark.parametrize("bits", [8, 12, 16])
-def test_jpeg_lossless_is_exact(tmp_path, bits):
-    pixels = values(high=1 << bits).astype(np.uint8 if bits == 8 else np.uint16)
-    path = save(image_dataset(pixels, POSITION, bits_stored=bits), tmp_path / "a.dcm")
+def lossless_jpeg(folder, dataset):
+    """Return a file in lossless JPEG, which only GDCM can write."""
+    path = save(dataset, folder / "a.dcm")
     reader = gdcm.ImageReader()
     reader.SetFileName(str(path))
     assert reader.Read()
@@ -96,15 +95,34 @@ def test_jpeg_lossless_is_exact(tmp_path, bits):
     change.SetInput(reader.GetImage())
     assert change.Change()
     writer = gdcm.ImageWriter()
-    writer.SetFileName(str(tmp_path / "b.dcm"))
+    writer.SetFileName(str(folder / "b.dcm"))
     writer.SetFile(reader.GetFile())
     writer.SetImage(change.GetOutput())
     assert writer.Write()
+    return (folder / "b.dcm").read_bytes()
 
-    read = read_dataset((tmp_path / "b.dcm").read_bytes())
+
+@pytest.mark.parametrize("bits", [8, 12, 16])
+def test_jpeg_lossless_is_exact(tmp_path, bits):
+    pixels = values(high=1 << bits).astype(np.uint8 if bits == 8 else np.uint16)
+    dataset = image_dataset(pixels, POSITION, bits_stored=bits)
+
+    read = read_dataset(lossless_jpeg(tmp_path, dataset))
 
     assert read.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.70"
     np.testing.assert_array_equal(stored_pixels(read)[0], pixels)
+
+
+def test_lossless_jpeg_that_ends_its_decoder_is_one_sentence(tmp_path):
+    # GDCM ends its process where the marker of the Huffman table is damaged.
+    pixels = values().astype(np.uint16)
+    whole = lossless_jpeg(tmp_path, image_dataset(pixels, POSITION))
+    broken = whole.replace(b"\xff\xc4", b"\xff\xff", 1)
+
+    with pytest.raises(IngestError, match="the decoder ended"):
+        stored_pixels(read_dataset(broken))
+
+    np.testing.assert_array_equal(stored_pixels(read_dataset(whole))[0], pixels)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +186,18 @@ def test_a_damaged_jpeg_2000_header_does_not_end_the_process(tmp_path):
 
     with pytest.raises(IngestError, match="cannot be decoded"):
         stored_pixels(read)
+
+
+def test_signed_jpeg_2000_under_an_unsigned_header_keeps_its_numbers(tmp_path):
+    pixels = values((40, 41), high=2000).astype(np.int16)
+    dataset = image_dataset(pixels.astype(np.uint16), POSITION)
+    stream = openjpeg.encode(pixels, bits_stored=12)
+    dataset.PixelData = encapsulate([stream])
+    dataset["PixelData"].is_undefined_length = True
+
+    read = written(tmp_path, dataset, JPEG2000Lossless)
+
+    np.testing.assert_array_equal(stored_pixels(read)[0], pixels)
 
 
 def test_image_without_pixels_is_one_sentence(tmp_path):

@@ -164,7 +164,13 @@ def far(request) -> bool:
 
 
 def is_ready(page, other_than=""):
-    page.wait_for_selector(f"body[data-ready]:not([data-ready='{other_than}'])")
+    try:
+        page.wait_for_selector(f"body[data-ready]:not([data-ready='{other_than}'])")
+    except playwright.TimeoutError as error:
+        raise AssertionError(
+            f"{page.url} says {page.text_content('#status')!r}, key presses go to "
+            f"{page.evaluate('() => document.activeElement.outerHTML.slice(0, 99)')}"
+        ) from error
     return page.get_attribute("body", "data-ready")
 
 
@@ -233,6 +239,7 @@ def look_around(page, pictures):
     chosen.wait_for()
     page.keyboard.press("2")
     page.wait_for_selector("body[data-prefetched]")
+    page.wait_for_selector("#lock:not([disabled])")
     page.keyboard.press(" ")
     place = is_ready(page, place)
     page.keyboard.press("Backspace")
