@@ -6,6 +6,7 @@ streams. The process here is started with the first such image and ends with the
 
 from __future__ import annotations
 
+import atexit
 import io
 import os
 import struct
@@ -47,11 +48,16 @@ class _Decoder:
             except OSError:
                 answer = None
             if answer is None:
-                process.kill()
-                process.communicate()
-                self._process = None
+                self.close()
                 raise RuntimeError("the decoder ended")
             return answer
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(
@@ -64,6 +70,7 @@ class _Decoder:
 
 
 _DECODER = _Decoder()
+atexit.register(_DECODER.close)
 
 
 def decode_apart(dataset: Dataset) -> NDArray[Any]:
