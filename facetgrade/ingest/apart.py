@@ -22,7 +22,6 @@ from pydicom.dataset import Dataset
 
 _LENGTH = struct.Struct("<q")
 _PIXEL_MODULE = 0x0028
-_PIXEL_DATA = 0x7FE0
 
 
 class _Decoder:
@@ -91,17 +90,15 @@ def decode_apart(dataset: Dataset) -> NDArray[Any]:
     RuntimeError
         If the pixels cannot be decoded, with the decoder's words.
     """
-    image = Dataset()
-    for element in dataset:
-        if element.tag.group in (_PIXEL_MODULE, _PIXEL_DATA):
-            image.add(element)
+    image = dataset.group_dataset(_PIXEL_MODULE)
+    image["PixelData"] = dataset["PixelData"]
     image.file_meta = dataset.file_meta
     content = io.BytesIO()
     pydicom.dcmwrite(content, image, enforce_file_format=False)
-    kind, answer = (sent := _DECODER.ask(content.getvalue()))[:1], sent[1:]
-    if kind != b"+":
-        raise RuntimeError(answer.decode(errors="replace"))
-    pixels: NDArray[Any] = np.load(io.BytesIO(answer), allow_pickle=False)
+    answer = _DECODER.ask(content.getvalue())
+    if not answer.startswith(b"+"):
+        raise RuntimeError(answer[1:].decode(errors="replace"))
+    pixels: NDArray[Any] = np.load(io.BytesIO(answer[1:]), allow_pickle=False)
     return pixels
 
 

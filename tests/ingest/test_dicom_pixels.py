@@ -3,7 +3,9 @@ import numpy as np
 import openjpeg
 import pytest
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.encaps import encapsulate
+from pydicom.tag import Tag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -110,6 +112,15 @@ def test_jpeg_lossless_is_exact(tmp_path, bits):
     read = read_dataset(lossless_jpeg(tmp_path, dataset))
 
     assert read.file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.4.70"
+    np.testing.assert_array_equal(stored_pixels(read)[0], pixels)
+
+
+def test_a_damaged_element_elsewhere_does_not_hide_lossless_jpeg(tmp_path):
+    pixels = values().astype(np.uint16)
+    read = read_dataset(lossless_jpeg(tmp_path, image_dataset(pixels, POSITION)))
+    tag = Tag(0x00180050)
+    read._dict[tag] = RawDataElement(tag, "FD", 3, b"abc", 0, False, True)
+
     np.testing.assert_array_equal(stored_pixels(read)[0], pixels)
 
 
