@@ -24,13 +24,17 @@ from facetgrade.evaluate.agreement import UNGRADABLE
 from facetgrade.evaluate.belief import (
     Belief,
     BeliefScore,
+    MeasuredJoint,
     ReadJoint,
     choose_belief,
-    grades_under,
+    measure_under,
     read_masks,
+    read_outlines,
     score_of,
     write_masks,
+    write_outlines,
 )
+from facetgrade.evaluate.compare import true_outlines
 from facetgrade.evaluate.held_out import HeldOutPatient, draw_patients
 from facetgrade.evaluate.patients import KeptFindings, work_through
 from facetgrade.evaluate.reading import read_folder
@@ -50,10 +54,12 @@ CONFIG, PIPELINE = "configs/calibrate.toml", "configs/pipeline.toml"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeptJoint:
-    """Files with the masks of one joint, and its true grade."""
+    """Files with the masks of one joint, and its truth."""
 
     grade: int
+    measures: Mapping[str, float]
     files: tuple[str, ...]
+    outlines: str
 
 
 def main() -> None:
@@ -72,7 +78,8 @@ def main() -> None:
         score = partial(_score, pool, arguments.workers, joints)
         belief, tried = choose_belief(settings.belief, score)
     for one, reached in tried:
-        print(f"exact {reached.exact:.3f}  kappa {reached.kappa:.3f}  {_brief(one)}")
+        figures = "  ".join(f"{k} {v:.3f}" for k, v in asdict(reached).items())
+        print(f"{figures}  {_brief(one)}")
     _write(belief, f"scripts/choose_belief.py, {len(joints)} joints")
     write_json(
         arguments.out / "belief.json",
@@ -110,7 +117,7 @@ def _read_joints(
             config_values(plain.segment), config_values(plain.localize), hashes
         ),
         to_json=asdict,
-        from_json=lambda v: KeptJoint(grade=v["grade"], files=tuple(v["files"])),
+        from_json=lambda v: KeptJoint(**{**v, "files": tuple(v["files"])}),
     )
     studies = study_folder(
         arguments.simulated, arguments.out, plain.grade, arguments.workers
@@ -135,18 +142,30 @@ def _read_study(
     segmented = segment_joints(study, found, *reading[1:])
     joints = []
     for joint, one in segmented.items():
-        grade = truth.joints[joint].gradable_grade(
+        actual = truth.joints[joint]
+        grade = actual.gradable_grade(
             min_covered=settings.definitions.min_covered,
             metal_mm=settings.definitions.metal_mm,
         )
-        if grade == UNGRADABLE:
+        if grade == UNGRADABLE or not one.masks:
             continue
+        name = f"{joint.level}_{joint.side}"
         paths = []
         for masks in one.masks:
-            path = out / f"{joint.level}_{joint.side}_{masks.sequence}.npz"
+            path = out / f"{name}_{masks.sequence}.npz"
             write_masks(masks, path)
             paths.append(str(path))
-        joints.append(KeptJoint(grade=grade, files=tuple(paths)))
+        outlines = out / f"{name}_truth.npz"
+        grid = one.masks[0].geometry
+        write_outlines(true_outlines(actual, truth.lesion_labels, grid), outlines)
+        joints.append(
+            KeptJoint(
+                grade=grade,
+                measures=dict(actual.measures),
+                files=tuple(paths),
+                outlines=str(outlines),
+            )
+        )
     return joints
 
 
@@ -158,32 +177,37 @@ def _score(
 ) -> list[BeliefScore]:
     """Score beliefs, the joints shared out among the processes."""
     shares = [joints[start::workers] for start in range(workers)]
-    truth = [joint.grade for share in shares for joint in share]
     rules = read_config().grade
+    start = read_settings(shipped_path(CONFIG), CalibrateSettings).start
+    rules = rules.model_copy(update={"confidence": start.confidence})
     scores = []
     for belief in beliefs:
-        jobs = [pool.submit(_grades, share, _plain(belief), rules) for share in shares]
-        scores.append(score_of(truth, list(chain(*(job.result() for job in jobs)))))
+        jobs = [pool.submit(_measure, share, _plain(belief), rules) for share in shares]
+        scores.append(score_of(list(chain(*(job.result() for job in jobs))), rules))
     return scores
 
 
-def _grades(
+def _measure(
     joints: Sequence[KeptJoint],
     belief: Mapping[str, Mapping[str, float]],
     rules: GradeSettings,
-) -> list[int]:
-    """Grade joints in a process of its own."""
+) -> list[MeasuredJoint]:
+    """Measure joints in a process of its own."""
     pipeline = read_config()
     changed = type(pipeline.segment).model_validate(
         {**pipeline.segment.model_dump(), "belief": belief}
     )
-    read = (
-        ReadJoint(
-            grade=joint.grade, masks=tuple(read_masks(Path(f)) for f in joint.files)
-        )
-        for joint in joints
+    return measure_under(changed.belief, map(_read_kept, joints), rules)
+
+
+def _read_kept(joint: KeptJoint) -> ReadJoint:
+    """Read one joint from its files."""
+    return ReadJoint(
+        grade=joint.grade,
+        measures=joint.measures,
+        masks=tuple(read_masks(Path(f)) for f in joint.files),
+        outlines=read_outlines(Path(joint.outlines)),
     )
-    return grades_under(changed.belief, read, rules)
 
 
 def _write(belief: Belief, source: str) -> None:

@@ -1,4 +1,4 @@
-"""Choose when the segmenter is believed: by the grades that follow from its masks."""
+"""Choose when the segmenter is believed: by its masks and the grades they give."""
 
 from __future__ import annotations
 
@@ -12,61 +12,121 @@ from numpy.typing import NDArray
 
 from facetgrade.anatomy import Lesion
 from facetgrade.evaluate.agreement import agreement_statistics
+from facetgrade.evaluate.compare import OUTLINES
+from facetgrade.evaluate.overlap import dice
 from facetgrade.evaluate.settings import BeliefChoices
-from facetgrade.findings import JointMasks
+from facetgrade.findings import Extents, JointMasks
 from facetgrade.geometry import VolumeGeometry
+from facetgrade.grade.correction import correct_extents, fit_correction
 from facetgrade.grade.measure import measure_extents
 from facetgrade.grade.rules import apply_rules
-from facetgrade.grade.settings import GradeSettings
+from facetgrade.grade.settings import CorrectionSettings, GradeSettings
 from facetgrade.segment.doubt import doubt_lesions
 from facetgrade.segment.settings import BeliefSettings
 from facetgrade.study import Sequence as Contrast
 
 Belief = Mapping[Lesion, BeliefSettings]
+_MASK = 0.5
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class ReadJoint:
-    """One joint as the segmenter read it, before any doubt, and its true grade.
+    """One joint as the segmenter read it, before any doubt, and its truth.
 
     Attributes
     ----------
     grade : int
         True grade 0-4.
+    measures : mapping of str to float
+        True extents, as `JointTruth.measures`.
     masks : tuple of JointMasks
         One for each contrast that judges.
+    outlines : mapping of str to (H, R, C) bool ndarray
+        True ``effusion`` and ``edema`` on the grid of the masks.
     """
 
     grade: int
+    measures: Mapping[str, float]
     masks: tuple[JointMasks, ...]
+    outlines: Mapping[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class MeasuredJoint:
+    """One joint as measured under a belief, and its truth.
+
+    Attributes
+    ----------
+    grade : int
+        True grade 0-4.
+    measures : mapping of str to float
+        True extents.
+    contrasts : tuple of (Contrast, Extents, tuple of float)
+        Measured on each contrast, with Dice of effusion and edema where present.
+    """
+
+    grade: int
+    measures: Mapping[str, float]
+    contrasts: tuple[tuple[Contrast, Extents, tuple[float, ...]], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BeliefScore:
-    """How well the grades under one belief agree with the truth."""
+    """How well grades and outlines under one belief agree with the truth."""
 
     exact: float
     kappa: float
+    dice: float
 
     @property
     def total(self) -> float:
-        """Mean of exact share and quadratic kappa: what is to be large."""
-        return (self.exact + self.kappa) / 2.0
+        """Mean of exact share, quadratic kappa and Dice: what is to be large."""
+        return (self.exact + self.kappa + self.dice) / 3.0
 
 
-def grades_under(
+def measure_under(
     belief: Belief, joints: Iterable[ReadJoint], rules: GradeSettings
-) -> list[int]:
-    """Grade joints by the rules under a belief, the highest of all contrasts each."""
+) -> list[MeasuredJoint]:
+    """Measure joints on every contrast under a belief, without any correction."""
     return [
-        max(_grade(masks, belief, rules) for masks in joint.masks) for joint in joints
+        MeasuredJoint(
+            grade=joint.grade,
+            measures=joint.measures,
+            contrasts=tuple(
+                _measure(masks, belief, joint, rules) for masks in joint.masks
+            ),
+        )
+        for joint in joints
     ]
 
 
-def score_of(truth: Sequence[int], grades: Sequence[int]) -> BeliefScore:
-    """Compare grades with the truth."""
-    found = agreement_statistics(np.array(truth), np.array(grades))
-    return BeliefScore(exact=found["exact"], kappa=found["kappa_quadratic"])
+def score_of(joints: Sequence[MeasuredJoint], rules: GradeSettings) -> BeliefScore:
+    """Grade by the rules, corrected as calibration will, and compare with the truth.
+
+    Of several contrasts the one with the highest grade counts.
+
+    Parameters
+    ----------
+    joints : sequence of MeasuredJoint
+        At least one.
+    rules : GradeSettings
+        Its correction is where the fit starts.
+    """
+    start = rules.confidence.correction
+    outlined = [_best(joint, start, rules) for joint in joints]
+    measured = [extents for _, extents, _ in outlined]
+    correction = fit_correction(measured, [joint.measures for joint in joints], start)
+    best = [_best(joint, correction, rules) for joint in joints]
+    found = agreement_statistics(
+        np.array([joint.grade for joint in joints]),
+        np.array([grade for grade, _, _ in best]),
+    )
+    overlaps = np.array([d for _, _, dice_of in best for d in dice_of])
+    return BeliefScore(
+        exact=found["exact"],
+        kappa=found["kappa_quadratic"],
+        dice=float(overlaps.mean()) if overlaps.size else 0.0,
+    )
 
 
 def choose_belief(
@@ -146,9 +206,44 @@ def read_masks(path: Path) -> JointMasks:
         )
 
 
-def _grade(masks: JointMasks, belief: Belief, rules: GradeSettings) -> int:
-    """Grade one joint on one contrast."""
+def write_outlines(outlines: Mapping[str, NDArray[np.bool_]], path: Path) -> None:
+    """Keep the true outlines of one joint, small."""
+    names = list(OUTLINES)
+    whole = np.stack([outlines[name] for name in names])
+    np.savez_compressed(path, outlines=whole, names=np.array(names))
+
+
+def read_outlines(path: Path) -> dict[str, NDArray[np.bool_]]:
+    """Read what `write_outlines` wrote."""
+    with np.load(path, allow_pickle=False) as kept:
+        return dict(zip(kept["names"].tolist(), kept["outlines"], strict=True))
+
+
+def _measure(
+    masks: JointMasks, belief: Belief, joint: ReadJoint, rules: GradeSettings
+) -> tuple[Contrast, Extents, tuple[float, ...]]:
+    """Measure one joint on one contrast, and its outlines against the true ones."""
     lesions = doubt_lesions(masks.lesions, belief, masks.geometry.voxel_volume_mm3)
     believed = dataclasses.replace(masks, lesions=lesions)
+    overlaps = []
+    for name, members in OUTLINES.items():
+        actual = joint.outlines[name]
+        found = np.maximum.reduce([lesions[one] for one in members]) >= _MASK
+        if actual.any():
+            overlaps.append(dice(found, actual))
     extents = measure_extents(believed, rules.measure)
-    return apply_rules(extents, masks.sequence, rules).grade
+    return masks.sequence, extents, tuple(overlaps)
+
+
+def _best(
+    joint: MeasuredJoint, correction: CorrectionSettings, rules: GradeSettings
+) -> tuple[int, Extents, tuple[float, ...]]:
+    """Return grade, extents as outlined and overlaps of the highest contrast."""
+    graded = [
+        (apply_rules(correct_extents(extents, correction), sequence, rules), extents, d)
+        for sequence, extents, d in joint.contrasts
+    ]
+    grade, extents, overlaps = max(
+        graded, key=lambda one: (one[0].grade, one[0].extents.perimeter_fraction.value)
+    )
+    return grade.grade, extents, overlaps

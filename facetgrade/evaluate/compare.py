@@ -18,7 +18,10 @@ from facetgrade.evaluate.truth import JointTruth, StudyTruth, read_labels
 from facetgrade.findings import Extents, Graded, JointMasks, Outcome
 from facetgrade.geometry import VolumeGeometry, resample
 
-EDEMA = (Lesion.SOFT_TISSUE_EDEMA, Lesion.MARROW_EDEMA)
+OUTLINES: Mapping[str, tuple[Lesion, ...]] = {
+    "effusion": (Lesion.EFFUSION,),
+    "edema": (Lesion.SOFT_TISSUE_EDEMA, Lesion.MARROW_EDEMA),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,12 +188,8 @@ def _overlap(
 ) -> dict[str, dict[str, float]]:
     """Compare outlines on the fine grid of the truth."""
     lesions, grid = read_labels(truth.lesions_path)
-    outlines: dict[str, tuple[Lesion, ...]] = {
-        "effusion": (Lesion.EFFUSION,),
-        "edema": EDEMA,
-    }
     overlap = {}
-    for name, members in outlines.items():
+    for name, members in OUTLINES.items():
         actual = np.isin(lesions, [labels[lesion.value] for lesion in members])
         found = _predicted_mask(masks, members, grid)
         surfaces = surface_agreement(
@@ -201,6 +200,29 @@ def _overlap(
         )
         overlap[name] = {"dice": dice(found, actual), **asdict(surfaces)}
     return overlap
+
+
+def true_outlines(
+    truth: JointTruth, labels: Mapping[str, int], geometry: VolumeGeometry
+) -> dict[str, NDArray[np.bool_]]:
+    """Return the true effusion and edema of one joint on a grid of the prediction.
+
+    Parameters
+    ----------
+    truth : JointTruth
+        With the path of its label map.
+    labels : mapping of str to int
+        As `StudyTruth.lesion_labels`.
+    geometry : VolumeGeometry
+        Such as that of `JointMasks`.
+    """
+    lesions, grid = read_labels(truth.lesions_path)
+    outlines = {}
+    for name, members in OUTLINES.items():
+        actual = np.isin(lesions, [labels[lesion.value] for lesion in members])
+        share = resample(actual.astype(np.float32), grid, geometry)
+        outlines[name] = np.asarray(share >= 0.5)
+    return outlines
 
 
 def _predicted_mask(

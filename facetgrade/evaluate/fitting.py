@@ -25,6 +25,7 @@ from facetgrade.grade.confidence import (
     CalibrationRecord,
     fit_confidence,
 )
+from facetgrade.grade.correction import correct_extents, fit_correction
 from facetgrade.grade.margins import fit_margins
 from facetgrade.grade.settings import ConfidenceSettings, GradeSettings
 
@@ -171,24 +172,21 @@ def fit_numbering(
 def fit_joint_confidence(
     joints: Sequence[ObservedJoint], start: ConfidenceSettings, rules: GradeSettings
 ) -> ConfidenceSettings:
-    """Fit margins, decisions and prediction set."""
+    """Fit the correction, to what it gives margins, decisions and prediction set."""
     settings = with_confidence(rules, start)
+    measured = [(joint.extents, joint.row) for joint in joints if joint.extents]
+    truth = [row.truth for _, row in measured]
+    correction = fit_correction([e for e, _ in measured], truth, start.correction)
+    corrected = [correct_extents(extents, correction) for extents, _ in measured]
     records = [
         CalibrationRecord(
-            extents=joint.extents,
-            true_grade=joint.row.truth_grade,
-            patient=joint.row.patient,
+            extents=extents, true_grade=row.truth_grade, patient=row.patient
         )
-        for joint in joints
-        if joint.extents
+        for extents, (_, row) in zip(corrected, measured, strict=True)
     ]
-    margins = fit_margins(
-        [record.extents for record in records],
-        [joint.row.truth for joint in joints],
-        coverage=start.coverage,
-    )
+    margins = fit_margins(corrected, truth, coverage=start.coverage)
     fitted = fit_confidence(records, settings)
-    return fitted.model_copy(update={"margins": margins})
+    return fitted.model_copy(update={"correction": correction, "margins": margins})
 
 
 def with_confidence(

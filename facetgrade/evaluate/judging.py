@@ -28,6 +28,7 @@ from facetgrade.evaluate.observations import (
 from facetgrade.evaluate.settings import CalibrateSettings
 from facetgrade.evaluate.summary import Section, calibration_section, json_number
 from facetgrade.grade.confidence import Probabilities, grade_probabilities, grade_set
+from facetgrade.grade.correction import correct_extents
 from facetgrade.grade.margins import interval_coverage, widen_intervals
 from facetgrade.grade.settings import ConfidenceSettings, GradeSettings
 
@@ -216,8 +217,9 @@ def _probability_section(
     for joint, confidence in judged:
         if joint.extents is None:
             raise ValueError(f"{joint.row.name} has no extents")
+        extents = correct_extents(joint.extents, confidence.correction)
         graded = with_confidence(rules, confidence)
-        probabilities.append(grade_probabilities(joint.extents, graded))
+        probabilities.append(grade_probabilities(extents, graded))
     return calibration_section(
         [joint.row.truth_grade for joint, _ in judged],
         probabilities,
@@ -235,7 +237,9 @@ def _interval_section(
 ) -> Section:
     """Return how often the intervals hold the truth."""
     widened = [
-        widen_intervals(joint.extents, confidence.margins)
+        widen_intervals(
+            correct_extents(joint.extents, confidence.correction), confidence.margins
+        )
         for joint, confidence in judged
         if joint.extents
     ]

@@ -44,7 +44,7 @@ class CalibrationRecord:
     Attributes
     ----------
     extents : Extents
-        As the pipeline measured them.
+        As measured, corrected.
     true_grade : int
         0-4.
     patient : str
@@ -62,7 +62,7 @@ def grade_probabilities(extents: Extents, settings: GradeSettings) -> Probabilit
     Parameters
     ----------
     extents : Extents
-        What was measured.
+        What was measured, corrected.
     settings : GradeSettings
         Rules and confidence.
 
@@ -111,7 +111,8 @@ def fit_confidence(
     grades, held near the present settings by a weak prior. The probability of the set
     is the conformal quantile of out-of-fold scores (folds by patient): the sets hold
     the truth of new joints as often as stated, and not more often than they must.
-    Margins are left as they are, see `margins.fit_margins`.
+    Correction and margins are left as they are, see `correction.fit_correction` and
+    `margins.fit_margins`.
 
     Parameters
     ----------
@@ -175,6 +176,10 @@ def format_confidence(confidence: ConfidenceSettings, *, comment: str = "") -> s
             f"{name} = {{ offset = {decision.offset:.4f}, "
             f"scale = {decision.scale:.4f} }}"
         )
+    lines += ["", "[confidence.correction]   # true values for measured ones"]
+    for name, curve in confidence.correction:
+        points = (f"{key} = {list(values)}" for key, values in curve)
+        lines.append(f"{name} = {{ {', '.join(points)} }}")
     lines += ["", "[confidence.margins]      # of the intervals of extents"]
     for name, margin in confidence.margins:
         lines.append(

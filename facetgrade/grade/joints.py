@@ -29,10 +29,10 @@ from facetgrade.grade.acceptance import (
 )
 from facetgrade.grade.artifacts import Evidence, gather_evidence
 from facetgrade.grade.confidence import grade_probabilities, grade_set
+from facetgrade.grade.correction import correct_extents, grade_contrast
 from facetgrade.grade.flags import acquisition_flags
 from facetgrade.grade.margins import widen_intervals
 from facetgrade.grade.measure import measure_extents
-from facetgrade.grade.rules import apply_rules
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.study import Study
 
@@ -201,17 +201,18 @@ def _sequence_grade(
     settings: GradeSettings,
 ) -> SequenceGrade:
     """Measure and grade one contrast, and say which of its series moved."""
-    extents = measure_extents(masks, settings.measure)
-    grade = apply_rules(extents, masks.sequence, settings)
+    grade = grade_contrast(masks, settings)
     limits = settings.acceptance
     notes = motion_notes(segmented, masks.sequence, evidence, limits)
     return replace(grade, trace=(*grade.trace, *notes))
 
 
 def _reported(masks: JointMasks, settings: GradeSettings) -> Extents:
-    """Measure one contrast, with intervals that reach their coverage."""
-    extents = measure_extents(masks, settings.measure)
-    return widen_intervals(extents, settings.confidence.margins)
+    """Measure one contrast, corrected, with intervals that reach their coverage."""
+    confidence = settings.confidence
+    outlined = measure_extents(masks, settings.measure)
+    extents = correct_extents(outlined, confidence.correction)
+    return widen_intervals(extents, confidence.margins)
 
 
 def _with_margins(grade: SequenceGrade, settings: GradeSettings) -> SequenceGrade:

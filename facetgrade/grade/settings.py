@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from itertools import pairwise
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[float, Field(gt=0.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
@@ -275,8 +276,45 @@ class MarginSettings(_Section):
     perimeter_fraction: Margin
 
 
+class Curve(_Section):
+    """True values that measured ones stand for on average; straight between them.
+
+    Attributes
+    ----------
+    measured, true : tuple of float
+        From 0 upward, equally many. Beyond the last one both grow alike.
+    """
+
+    measured: Annotated[tuple[float, ...], Field(min_length=2)]
+    true: Annotated[tuple[float, ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _rises_from_zero(self) -> Self:
+        if len(self.measured) != len(self.true):
+            raise ValueError("give as many true values as measured ones")
+        for values in (self.measured, self.true):
+            if values[0] != 0.0 or any(a >= b for a, b in pairwise(values)):
+                raise ValueError("values must rise from 0")
+        return self
+
+
+class CorrectionSettings(_Section):
+    """What the decisive measurements are corrected by, from `fit_correction`.
+
+    Attributes
+    ----------
+    effusion_width_mm : Curve
+        In mm.
+    perimeter_fraction : Curve
+        Of the fraction that grades.
+    """
+
+    effusion_width_mm: Curve
+    perimeter_fraction: Curve
+
+
 class ConfidenceSettings(_Section):
-    """How sure a grade is; fitted on held-out joints by `fit_confidence`.
+    """What measurements say, and how surely; fitted on joints kept for it.
 
     Attributes
     ----------
@@ -296,6 +334,8 @@ class ConfidenceSettings(_Section):
         Stated coverage of the prediction set and of the intervals of extents.
     set_probability : float
         Probability that the set has to hold; calibrated to reach `coverage`.
+    correction : CorrectionSettings
+        What the networks see too small or too large on average.
     margins : MarginSettings
         What makes the intervals of extents reach `coverage`.
     """
@@ -308,6 +348,7 @@ class ConfidenceSettings(_Section):
     background: Share
     coverage: Annotated[float, Field(gt=0.0, lt=1.0)]
     set_probability: Share
+    correction: CorrectionSettings
     margins: MarginSettings
 
 

@@ -2,21 +2,25 @@ import numpy as np
 import pytest
 
 from facetgrade.anatomy import Lesion, Structure
-from facetgrade.config import read_config
+from facetgrade.config import read_config, read_settings, shipped_path
 from facetgrade.evaluate.belief import (
     BeliefScore,
+    MeasuredJoint,
     ReadJoint,
     choose_belief,
-    grades_under,
+    measure_under,
     read_masks,
+    read_outlines,
     score_of,
     write_masks,
+    write_outlines,
 )
-from facetgrade.evaluate.settings import BeliefChoices
+from facetgrade.evaluate.settings import BeliefChoices, CalibrateSettings
 from facetgrade.findings import JointMasks
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.segment.settings import BeliefSettings
 from facetgrade.study import Sequence
+from tests.grade.conftest import build_extents
 
 KEYS = {"smallest_mm3": [0.0], "least_mean_probability": [0.0]}
 SHAPE = (4, 5, 6)
@@ -48,7 +52,7 @@ def test_the_best_value_of_every_key_is_kept():
             np.mean([belief[k].threshold == v for k, v in wanted.items()])
             for belief in beliefs
         ]
-        return [BeliefScore(exact=float(r), kappa=float(r)) for r in right]
+        return [BeliefScore(exact=float(r), kappa=0.0, dice=0.0) for r in right]
 
     belief, tried = choose_belief(
         choices(effusion=[0.5, 0.7, 0.8], marrow_edema=[0.5, 0.4]), score
@@ -61,17 +65,14 @@ def test_the_best_value_of_every_key_is_kept():
 def test_of_equals_the_first_stays():
     belief, _ = choose_belief(
         choices(effusion=[0.5, 0.7]),
-        lambda beliefs: [BeliefScore(exact=0.5, kappa=0.5) for _ in beliefs],
+        lambda beliefs: [BeliefScore(exact=0.5, kappa=0.5, dice=0.5)] * len(beliefs),
     )
 
     assert belief[Lesion.EFFUSION].threshold == 0.5
 
 
-def test_score_is_the_mean_of_exact_share_and_kappa():
-    found = score_of([0, 0, 2, 2], [0, 1, 2, 2])
-
-    assert found.exact == 0.75
-    assert found.total == pytest.approx((0.75 + found.kappa) / 2)
+def test_score_is_the_mean_of_exact_share_kappa_and_dice():
+    assert BeliefScore(exact=0.75, kappa=0.5, dice=0.4).total == pytest.approx(0.55)
 
 
 def test_masks_come_back_from_their_file(tmp_path):
@@ -103,11 +104,55 @@ def test_what_is_not_believed_does_not_grade():
     for lesion in Lesion:
         edema.lesions[lesion][:] = 0.9 if lesion is Lesion.SOFT_TISSUE_EDEMA else 0.0
     rules = read_config().grade
+    outlines = {
+        "effusion": np.zeros(SHAPE, bool),
+        "edema": edema.lesions[Lesion.SOFT_TISSUE_EDEMA] > 0.5,
+    }
+    joint = ReadJoint(
+        grade=2,
+        measures={"effusion_width_mm": 0.0, "perimeter_fraction": 0.4},
+        masks=(edema,),
+        outlines=outlines,
+    )
 
-    graded = [
-        grades_under(belief, [ReadJoint(grade=2, masks=(edema,))], rules)[0]
-        for belief in (unsure, sure)
+    unbelieved, believed = [
+        measure_under(belief, [joint], rules) for belief in (unsure, sure)
     ]
 
-    assert graded[0] == 0
-    assert graded[1] >= 2
+    assert unbelieved[0].contrasts[0][1].soft_tissue_edema_mm3.value == 0.0
+    assert score_of(unbelieved, rules).dice == 0.0
+    assert believed[0].contrasts[0][1].soft_tissue_edema_mm3.value > 100.0
+    # Only edema is present, so only its outline counts.
+    assert score_of(believed, rules).dice == 1.0
+
+
+def test_outlines_come_back_from_their_file(tmp_path):
+    outlines = {"effusion": np.zeros(SHAPE, bool), "edema": np.ones(SHAPE, bool)}
+
+    write_outlines(outlines, tmp_path / "truth.npz")
+
+    read = read_outlines(tmp_path / "truth.npz")
+    assert not read["effusion"].any()
+    assert read["edema"].all()
+
+
+def test_grades_are_judged_after_the_correction():
+    """Widths of 1.2 mm that are 0.7 mm in truth: no grade 1 once corrected."""
+    rules = read_config().grade
+    start = read_settings(shipped_path("configs/calibrate.toml"), CalibrateSettings)
+    rules = rules.model_copy(update={"confidence": start.start.confidence})
+    measured = [
+        MeasuredJoint(
+            grade=grade,
+            measures={"effusion_width_mm": true, "perimeter_fraction": 0.0},
+            contrasts=(
+                (Sequence.T2_FS, build_extents(effusion_width_mm=width), (0.5,)),
+            ),
+        )
+        for grade, true, width in [(0, 0.7, 1.2), (1, 2.0, 2.0)] * 20
+    ]
+
+    found = score_of(measured, rules)
+
+    assert found.exact == 1.0
+    assert found.dice == pytest.approx(0.5)

@@ -125,9 +125,10 @@ def test_observations_survive_json():
 
 def test_a_measurement_that_is_too_large_is_found():
     fitted = fit_settings(observed_studies(40), SHIPPED, RULES)
-    # log(1.4) = 0.34, pulled a little toward 0 by the prior
-    assert fitted.confidence.effusion.offset == pytest.approx(0.34, abs=0.08)
-    assert fitted.confidence.margins.effusion_width_mm.below > 0.5
+    curve = fitted.confidence.correction.effusion_width_mm
+    # Of 1.4 mm measured 1 is true; that leaves the decision no error of its own.
+    assert np.interp(1.4, curve.measured, curve.true) == pytest.approx(1.0, abs=0.08)
+    assert fitted.confidence.effusion.offset == pytest.approx(0.0, abs=0.06)
 
 
 def test_a_wrong_numbering_is_not_decided():

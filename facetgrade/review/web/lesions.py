@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from facetgrade.anatomy import ExtensionSite, Lesion
 from facetgrade.findings import Extents, JointMasks, SequenceGrade
 from facetgrade.geometry import VolumeGeometry, resample
-from facetgrade.grade.measure import measure_extents
-from facetgrade.grade.rules import apply_rules
+from facetgrade.grade.correction import grade_contrast
 from facetgrade.grade.settings import GradeSettings
 
 CODES: Mapping[Lesion, int] = {lesion: 1 + k for k, lesion in enumerate(Lesion)}
@@ -111,9 +110,8 @@ def paint(
 
 
 def regrade(masks: JointMasks, settings: GradeSettings) -> SequenceGrade:
-    """Measure and grade lesions by the written rules, as `facetgrade grade` does."""
-    extents = measure_extents(masks, settings.measure)
-    return apply_rules(extents, masks.sequence, settings)
+    """Measure, correct and grade lesions, as `facetgrade grade` does."""
+    return grade_contrast(masks, settings)
 
 
 def extent_values(extents: Extents) -> dict[str, float]:
