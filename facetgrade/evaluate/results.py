@@ -212,7 +212,7 @@ def headline(result: Section, targets: Mapping[str, Target]) -> list[Section]:
             "label": target.label,
             "estimate": (estimate := _estimate(name, target, figures, result)),
             "target": target.text,
-            "met": target.is_met((estimate or {}).get("value")),
+            "met": target.is_met(estimate),
         }
         for name, target in targets.items()
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -31,14 +32,16 @@ class IntervalSettings(_Section):
 
 
 class Target(_Section):
-    """What a figure should reach: at least or at most a value.
+    """What a figure should reach.
 
     Attributes
     ----------
     label : str
         What the figure is called.
     at_least, at_most : float or None
-        The bound; one of them is given.
+        Its bound.
+    holds : float or None
+        What its interval should hold. One of the three is given.
     figure : str
         Name of the figure; empty: that of the target.
     factor, value : str
@@ -48,14 +51,15 @@ class Target(_Section):
     label: str
     at_least: float | None = None
     at_most: float | None = None
+    holds: float | None = None
     figure: str = ""
     factor: str = ""
     value: str = ""
 
     @model_validator(mode="after")
     def _has_one_bound(self) -> Self:
-        if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("give at_least or at_most")
+        if [self.at_least, self.at_most, self.holds].count(None) != 2:
+            raise ValueError("give at_least, at_most or holds")
         if bool(self.factor) != bool(self.value):
             raise ValueError("give factor and value together")
         return self
@@ -65,15 +69,20 @@ class Target(_Section):
         """The bound in words."""
         if self.at_least is not None:
             return f"at least {self.at_least:g}"
-        return f"at most {self.at_most:g}"
+        if self.at_most is not None:
+            return f"at most {self.at_most:g}"
+        return f"interval holds {self.holds:g}"
 
-    def is_met(self, value: float | None) -> bool:
-        """Tell whether a value reaches the bound; an undefined one does not."""
-        if value is None:
-            return False
+    def is_met(self, estimate: Mapping[str, Any] | None) -> bool:
+        """Tell whether value or interval is as it should be; undefined ones are not."""
+        value, low, high = ((estimate or {}).get(k) for k in ("value", "low", "high"))
         if self.at_least is not None:
-            return value >= self.at_least
-        return self.at_most is not None and value <= self.at_most
+            return value is not None and value >= self.at_least
+        if self.at_most is not None:
+            return value is not None and value <= self.at_most
+        if self.holds is None or low is None or high is None:
+            return False
+        return bool(low <= self.holds <= high)
 
 
 class DefinitionSettings(_Section):

@@ -247,8 +247,28 @@ def test_page_is_self_contained_and_lists_failures():
 
 
 def test_a_target_needs_exactly_one_bound():
-    with pytest.raises(ValueError, match="give at_least or at_most"):
-        Target(label="x")
+    for bounds in ({}, {"at_most": 1.0, "holds": 0.9}):
+        with pytest.raises(ValueError, match="give at_least, at_most or holds"):
+            Target(label="x", **bounds)
+
+
+@pytest.mark.parametrize(
+    ("bound", "met"),
+    [
+        ({"at_least": 0.9}, False),
+        ({"at_most": 0.9}, True),
+        ({"holds": 0.9}, True),
+        ({"holds": 0.92}, False),
+    ],
+)
+def test_a_target_looks_at_the_value_or_at_its_interval(bound, met):
+    estimate = {"value": 0.87, "low": 0.80, "high": 0.91}
+    assert Target(label="x", **bound).is_met(estimate) is met
+
+
+def test_an_interval_without_limits_holds_nothing():
+    estimate = {"value": 0.9, "low": None, "high": None}
+    assert not Target(label="x", holds=0.9).is_met(estimate)
 
 
 def test_an_undefined_figure_misses_its_target():

@@ -103,6 +103,22 @@ def test_seeds_of_calibration_and_benchmark_never_meet(tmp_path):
     assert min(seeds[0] | seeds[1]) > 2
 
 
+def test_calibration_is_checked_on_new_patients_drawn_alike(tmp_path):
+    path = shipped_path("configs/check_calibration.toml")
+    check = read_settings(path, EvaluateSettings)
+    assert check.definitions == SHIPPED.definitions
+    many = {"studies": 5000, "data_folder": str(tmp_path)}
+    drawn = [
+        draw_patients(one.model_copy(update=many))
+        for one in (check.benchmark, SHIPPED.studies, SHIPPED.numbering)
+    ]
+    for ours, theirs in zip(drawn[0], drawn[1], strict=True):
+        assert ours.settings == theirs.settings
+        assert (ours.group, ours.visits) == (theirs.group, theirs.visits)
+    seeds = [{patient.seed for patient in patients} for patients in drawn]
+    assert seeds[0].isdisjoint(seeds[1] | seeds[2])
+
+
 def test_grades_and_header_habits_are_equally_frequent(tmp_path):
     folder = {"data_folder": str(tmp_path)}
     for patient in draw_patients(SHIPPED.studies.model_copy(update=folder)):

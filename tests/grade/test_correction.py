@@ -101,7 +101,7 @@ def test_a_curve_must_rise_from_zero(measured, true):
 
 
 def test_the_trace_says_what_the_outlines_show(build_joint, shipped):
-    """A film of 1.2 mm that counts as less than half is normal, and the trace says why."""
+    """A film of 1.2 mm that counts as less than half of it is normal."""
     half = Curve(measured=(0.0, 4.0), true=(0.0, 1.6))
     confidence = shipped.confidence.model_copy(
         update={"correction": corrected_by(effusion_width_mm=half)}
