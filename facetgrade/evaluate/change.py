@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from facetgrade.evaluate.agreement import UNGRADABLE
+from facetgrade.evaluate.overlap import spearman
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -84,6 +85,42 @@ def change_statistics(
         "direction_right": _share(graded & (sign == true_sign), changed),
         "opposite": _share(graded & (sign == -true_sign), changed),
         "unchanged_right": _share(graded & (sign == 0), ~changed),
+    }
+
+
+def mean_grade_statistics(
+    truth_first: ArrayLike,
+    truth_second: ArrayLike,
+    mean_first: ArrayLike,
+    mean_second: ArrayLike,
+) -> dict[str, float]:
+    """Compare changes of the mean grade with the true changes of grade.
+
+    The mean grade of a joint is the mean of the grades by their probabilities. It moves
+    with a measurement also where that stays on one side of a threshold.
+
+    Parameters
+    ----------
+    truth_first, truth_second : (P,) int array
+        True grades 0-4 or `UNGRADABLE`; a pair without both is left out.
+    mean_first, mean_second : (P,) float array
+        Mean grades, NaN where there is none; such a pair counts as wrong.
+
+    Returns
+    -------
+    dict of str to float
+        mean_direction_right: share of truly changed pairs whose mean grade changes the
+        same way. mean_spearman: rank correlation of both changes over all pairs.
+        NaN where there are no such pairs.
+    """
+    before, after = np.asarray(truth_first), np.asarray(truth_second)
+    known = (before != UNGRADABLE) & (after != UNGRADABLE)
+    true_change = (after - before)[known].astype(np.float64)
+    change = (np.asarray(mean_second, float) - np.asarray(mean_first, float))[known]
+    same = np.sign(np.nan_to_num(change)) == np.sign(true_change)
+    return {
+        "mean_direction_right": _share(same, true_change != 0.0),
+        "mean_spearman": spearman(change, true_change),
     }
 
 

@@ -26,6 +26,8 @@ CHANGE_NAMES = {
     "direction_right": "direction right, of changed pairs",
     "opposite": "opposite direction, of changed pairs",
     "unchanged_right": "no change seen, of unchanged pairs",
+    "mean_direction_right": "direction of the mean grade right, of changed pairs",
+    "mean_spearman": "change of the mean grade, Spearman, all pairs",
 }
 CALIBRATION_NAMES = {
     "ece": "calibration error, 10 equal-mass bins",

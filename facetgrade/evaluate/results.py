@@ -81,7 +81,9 @@ def benchmark_result(
             "joints": len(rows),
         },
         "grades": grade_section(truth, graded, patients, bootstrap),
-        "change": change_section(truth, graded, patients, pairs, bootstrap),
+        "change": change_section(
+            truth, graded, patients, pairs, bootstrap, mean_grades=_mean_grades(rows)
+        ),
         "calibration": calibration_section(
             truth,
             [row.probabilities for row in rows],
@@ -216,6 +218,18 @@ def headline(result: Section, targets: Mapping[str, Target]) -> list[Section]:
         }
         for name, target in targets.items()
     ]
+
+
+def _mean_grades(rows: Rows) -> NDArray[np.float64]:
+    """Return the mean grade by the probabilities of each row, NaN without any."""
+    return np.array(
+        [
+            float(np.dot(np.arange(len(row.probabilities)), row.probabilities))
+            if row.probabilities
+            else float("nan")
+            for row in rows
+        ]
+    )
 
 
 def _estimate(

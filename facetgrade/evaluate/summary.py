@@ -24,7 +24,11 @@ from facetgrade.evaluate.calibration import (
     set_statistics,
     top_label,
 )
-from facetgrade.evaluate.change import ChangePairs, change_statistics
+from facetgrade.evaluate.change import (
+    ChangePairs,
+    change_statistics,
+    mean_grade_statistics,
+)
 from facetgrade.evaluate.intervals import Estimate, Statistics, cluster_bootstrap
 
 Section = dict[str, Any]
@@ -114,25 +118,35 @@ def change_section(
     patients: Sequence[str],
     pairs: ChangePairs,
     bootstrap: Bootstrap,
+    *,
+    mean_grades: ArrayLike | None = None,
 ) -> Section:
-    """Summarize the direction of change over pairs of rows."""
+    """Summarize the direction of change over pairs of rows.
+
+    With `mean_grades`, (N,) floats and NaN where there is no grade, also that of the
+    mean of the grade probabilities.
+    """
     actual, graded = np.asarray(truth, np.int64), np.asarray(predicted, np.int64)
     first, second = pairs.first, pairs.second
     known = (actual[first] != UNGRADABLE) & (actual[second] != UNGRADABLE)
     first, second = first[known], second[known]
+    means = None if mean_grades is None else np.asarray(mean_grades, np.float64)
+
+    def statistics(draw: NDArray[np.int64]) -> dict[str, float]:
+        one, other = first[draw], second[draw]
+        true = actual[one], actual[other]
+        found = change_statistics(*true, graded[one], graded[other])
+        if means is None:
+            return found
+        return found | mean_grade_statistics(*true, means[one], means[other])
+
     return {
         "counts": {
             "pairs": int(first.size),
             "changed": int((actual[first] != actual[second]).sum()),
         },
         "change": bootstrap.estimate(
-            [patients[row] for row in first.tolist()],
-            lambda draw: change_statistics(
-                actual[first[draw]],
-                actual[second[draw]],
-                graded[first[draw]],
-                graded[second[draw]],
-            ),
+            [patients[row] for row in first.tolist()], statistics
         ),
     }
 

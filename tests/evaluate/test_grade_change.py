@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 
 from facetgrade.evaluate.agreement import UNGRADABLE
-from facetgrade.evaluate.change import change_statistics, pair_rows
+from facetgrade.evaluate.change import (
+    change_statistics,
+    mean_grade_statistics,
+    pair_rows,
+)
 
 
 def test_direction_is_judged_among_changed_pairs_only():
@@ -40,3 +44,18 @@ def test_rows_pair_by_patient_and_joint_from_first_to_last_time():
     )
 
     assert list(zip(pairs.first, pairs.second, strict=True)) == [(0, 1)]
+
+
+def test_the_mean_grade_shows_changes_within_one_grade():
+    found = mean_grade_statistics(
+        [1, 3, 2, 0], [2, 1, 2, 1], [1.6, 2.9, 2.0, 0.4], [1.9, 2.1, 2.0, 0.3]
+    )
+    assert found["mean_direction_right"] == pytest.approx(2 / 3)
+    # changes 0.3, -0.8, 0.0, -0.1 against 1, -2, 0, 1
+    assert found["mean_spearman"] == pytest.approx(0.63, abs=0.01)
+
+
+def test_a_pair_without_a_mean_grade_counts_as_wrong():
+    found = mean_grade_statistics([1, UNGRADABLE], [2, 1], [np.nan, 1.0], [1.9, 2.0])
+    assert found["mean_direction_right"] == 0.0
+    assert np.isnan(found["mean_spearman"])
