@@ -210,11 +210,12 @@ class Extents:
     cyst_mm3 : float
         Synovial cyst, kept apart.
     perimeter_fraction : Interval
-        Abnormal share of the sectors that have soft tissue, by the grading rule.
+        Abnormal share of the sectors that have soft tissue, by the grading rule; of a
+        graded joint corrected, see `grade.correction`, like the width.
     perimeter_fraction_all_sectors : float
-        The same over all 72 sectors.
+        Share over all 72 sectors, as outlined.
     perimeter_fraction_worst_plane : Interval
-        Largest share seen in one plane.
+        Largest share seen in one plane, as outlined unless it grades.
     sector_map : (H, 72) int8 ndarray
         Unrolled perimeter: 1 abnormal, 0 normal, -1 no soft tissue; rows from the
         bottom of the joint to its top, columns from posterior over lateral.

@@ -114,7 +114,11 @@ def _read_joints(
     kept: KeptFindings[KeptJoint] = KeptFindings(
         folder=arguments.out / "joints",
         fingerprint=lambda patient: patient.fingerprint(
-            config_values(plain.segment), config_values(plain.localize), hashes
+            config_values(plain.segment),
+            config_values(plain.localize),
+            config_values(settings.definitions),
+            hashes,
+            {"fields": list(KeptJoint.__slots__)},
         ),
         to_json=asdict,
         from_json=lambda v: KeptJoint(**{**v, "files": tuple(v["files"])}),
@@ -150,6 +154,11 @@ def _read_study(
         if grade == UNGRADABLE or not one.masks:
             continue
         name = f"{joint.level}_{joint.side}"
+        present = {
+            "effusion": actual.measures["effusion_width_mm"]
+            >= settings.definitions.least_effusion_mm,
+            "edema": actual.measures["edema_mm3"] >= settings.definitions.floor_mm3,
+        }
         paths = []
         for masks in one.masks:
             path = out / f"{name}_{masks.sequence}.npz"
@@ -157,7 +166,8 @@ def _read_study(
             paths.append(str(path))
         outlines = out / f"{name}_truth.npz"
         grid = one.masks[0].geometry
-        write_outlines(true_outlines(actual, truth.lesion_labels, grid), outlines)
+        drawn = true_outlines(actual, truth.lesion_labels, grid)
+        write_outlines({k: v for k, v in drawn.items() if present[k]}, outlines)
         joints.append(
             KeptJoint(
                 grade=grade,

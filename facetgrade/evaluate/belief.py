@@ -42,7 +42,7 @@ class ReadJoint:
     masks : tuple of JointMasks
         One for each contrast that judges.
     outlines : mapping of str to (H, R, C) bool ndarray
-        True ``effusion`` and ``edema`` on the grid of the masks.
+        True ``effusion`` and ``edema`` on the grid of the masks, where present.
     """
 
     grade: int
@@ -208,9 +208,8 @@ def read_masks(path: Path) -> JointMasks:
 
 def write_outlines(outlines: Mapping[str, NDArray[np.bool_]], path: Path) -> None:
     """Keep the true outlines of one joint, small."""
-    names = list(OUTLINES)
-    whole = np.stack([outlines[name] for name in names])
-    np.savez_compressed(path, outlines=whole, names=np.array(names))
+    whole = np.stack(list(outlines.values())) if outlines else np.zeros(0, bool)
+    np.savez_compressed(path, outlines=whole, names=np.array(list(outlines), str))
 
 
 def read_outlines(path: Path) -> dict[str, NDArray[np.bool_]]:
@@ -227,10 +226,9 @@ def _measure(
     believed = dataclasses.replace(masks, lesions=lesions)
     overlaps = []
     for name, members in OUTLINES.items():
-        actual = joint.outlines[name]
-        found = np.maximum.reduce([lesions[one] for one in members]) >= _MASK
-        if actual.any():
-            overlaps.append(dice(found, actual))
+        if name in joint.outlines:
+            found = np.maximum.reduce([lesions[one] for one in members]) >= _MASK
+            overlaps.append(dice(found, joint.outlines[name]))
     extents = measure_extents(believed, rules.measure)
     return masks.sequence, extents, tuple(overlaps)
 

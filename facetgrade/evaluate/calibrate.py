@@ -39,6 +39,7 @@ from facetgrade.evaluate.summary import Section
 from facetgrade.evaluate.truth import StudyTruth, read_truth
 from facetgrade.evaluate.tuned_files import put_fitted
 from facetgrade.findings import Localization
+from facetgrade.grade.correction import no_correction
 from facetgrade.grade.settings import Margin, MarginSettings
 from facetgrade.inference import Models, choose_device, load_models, model_hashes
 from facetgrade.localize import locate_joints
@@ -221,10 +222,13 @@ def _settings(config_path: Path, studies: int | None) -> CalibrateSettings:
 def _without_fitted(
     pipeline: PipelineConfig, settings: CalibrateSettings
 ) -> PipelineConfig:
-    """Grade every joint and measure without margins: what is fitted has no say."""
+    """Grade every joint as outlined and without margins: what is fitted has no say."""
     none = Margin(below=0.0, above=0.0)
     margins = MarginSettings(**dict.fromkeys(MarginSettings.model_fields, none))
-    confidence = settings.start.confidence.model_copy(update={"margins": margins})
+    start = settings.start.confidence
+    confidence = start.model_copy(
+        update={"margins": margins, "correction": no_correction(start.correction)}
+    )
     acceptance = pipeline.grade.acceptance.model_copy(
         update={"minimum_typicality": 0.0, "flagged_typicality": 0.0}
     )

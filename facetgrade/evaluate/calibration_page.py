@@ -121,7 +121,7 @@ def _typicality_block(typicality: Section, fitted: Section) -> Block:
         )
         for name, label in TYPICALITY_NAMES.items()
     )
-    header = ("", "joints", "level and side right", "exact grade")
+    header = ("", "joints", "level and side right", "exact, uncorrected")
     text = (
         f"Not graded below {fitted['minimum_typicality']:.3f}, flagged below "
         f"{fitted['flagged_typicality']:.3f}.",

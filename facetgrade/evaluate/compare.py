@@ -82,6 +82,29 @@ def failed_study(
     ]
 
 
+def true_outlines(
+    truth: JointTruth, labels: Mapping[str, int], geometry: VolumeGeometry
+) -> dict[str, NDArray[np.bool_]]:
+    """Return the true effusion and edema of one joint on a grid of the prediction.
+
+    Parameters
+    ----------
+    truth : JointTruth
+        With the path of its label map.
+    labels : mapping of str to int
+        As `StudyTruth.lesion_labels`.
+    geometry : VolumeGeometry
+        Such as that of `JointMasks`.
+    """
+    lesions, grid = read_labels(truth.lesions_path)
+    outlines = {}
+    for name, members in OUTLINES.items():
+        actual = np.isin(lesions, [labels[lesion.value] for lesion in members])
+        share = resample(actual.astype(np.float32), grid, geometry)
+        outlines[name] = np.asarray(share >= 0.5)
+    return outlines
+
+
 def _compare_outcome(
     outcome: Outcome,
     truth: StudyTruth,
@@ -200,29 +223,6 @@ def _overlap(
         )
         overlap[name] = {"dice": dice(found, actual), **asdict(surfaces)}
     return overlap
-
-
-def true_outlines(
-    truth: JointTruth, labels: Mapping[str, int], geometry: VolumeGeometry
-) -> dict[str, NDArray[np.bool_]]:
-    """Return the true effusion and edema of one joint on a grid of the prediction.
-
-    Parameters
-    ----------
-    truth : JointTruth
-        With the path of its label map.
-    labels : mapping of str to int
-        As `StudyTruth.lesion_labels`.
-    geometry : VolumeGeometry
-        Such as that of `JointMasks`.
-    """
-    lesions, grid = read_labels(truth.lesions_path)
-    outlines = {}
-    for name, members in OUTLINES.items():
-        actual = np.isin(lesions, [labels[lesion.value] for lesion in members])
-        share = resample(actual.astype(np.float32), grid, geometry)
-        outlines[name] = np.asarray(share >= 0.5)
-    return outlines
 
 
 def _predicted_mask(

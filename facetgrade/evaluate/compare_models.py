@@ -14,6 +14,7 @@ from facetgrade.config import PipelineConfig, read_config
 from facetgrade.errors import ConfigError
 from facetgrade.evaluate.agreement import UNGRADABLE
 from facetgrade.evaluate.benchmark import run_benchmark
+from facetgrade.evaluate.compare import OUTLINES
 from facetgrade.evaluate.model_page import models_page
 from facetgrade.evaluate.model_pairs import PairedJoint, compare_pairs, judge
 from facetgrade.evaluate.model_settings import CompareModelsSettings
@@ -34,10 +35,6 @@ from facetgrade.train.splits import read_splits
 
 Progress = Callable[[int, int, str], None]
 HELD_OUT = "test"
-OUTLINES = {
-    "effusion": (Lesion.EFFUSION,),
-    "edema": (Lesion.SOFT_TISSUE_EDEMA, Lesion.MARROW_EDEMA),
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -81,9 +81,9 @@ class FittedSettings:
 def fit_settings(
     studies: Sequence[ObservedStudy], settings: CalibrateSettings, rules: GradeSettings
 ) -> FittedSettings:
-    """Fit numbering, typicality, margins and confidence, in this order.
+    """Fit numbering, typicality, correction, margins and confidence, in this order.
 
-    Margins and confidence are fitted to the joints that the fitted thresholds let
+    The last three are fitted to the joints that the fitted thresholds let
     through, wrong levels among them, as these are the joints that get a grade.
 
     Raises

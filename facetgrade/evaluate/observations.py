@@ -62,7 +62,7 @@ class ObservedJoint:
     typicality : float
         As `SegmentedJoint.typicality`.
     extents : Extents or None
-        As measured, before any margin; None if the joint could not be graded.
+        As outlined, without correction or margin; None if it could not be graded.
     """
 
     row: ComparedJoint

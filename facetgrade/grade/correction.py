@@ -65,9 +65,11 @@ def correct_extents(extents: Extents, correction: CorrectionSettings) -> Extents
         Effusion width and the perimeter fraction that grades, with their intervals;
         volumes, other fractions and the sector map are those of the outlines.
     """
-    by_height = extents.perimeter_fraction_height_30 == extents.perimeter_fraction
-    fraction = _corrected(
-        extents.perimeter_fraction, correction.perimeter_fraction, highest=1.0
+    outlined = extents.perimeter_fraction
+    fraction = _corrected(outlined, correction.perimeter_fraction, highest=1.0)
+    worst, by_height = (
+        extents.perimeter_fraction_worst_plane,
+        extents.perimeter_fraction_height_30,
     )
     return replace(
         extents,
@@ -75,9 +77,18 @@ def correct_extents(extents: Extents, correction: CorrectionSettings) -> Extents
             extents.effusion_width_mm, correction.effusion_width_mm
         ),
         perimeter_fraction=fraction,
-        perimeter_fraction_height_30=(
-            fraction if by_height else extents.perimeter_fraction_height_30
-        ),
+        perimeter_fraction_worst_plane=fraction if worst == outlined else worst,
+        perimeter_fraction_height_30=fraction if by_height == outlined else by_height,
+    )
+
+
+def no_correction(correction: CorrectionSettings) -> CorrectionSettings:
+    """Return curves with the same points that change nothing."""
+    return CorrectionSettings(
+        **{
+            name: Curve(measured=curve.measured, true=curve.measured)
+            for name, curve in correction
+        }
     )
 
 
@@ -131,14 +142,13 @@ def _fit_curve(pairs: NDArray[np.float64], start: Curve) -> Curve:
     """Fit the steps between the points of one curve to (N, 2) measured and true."""
     points, before = np.array(start.measured), np.diff(start.true)
     widths = np.diff(points)
-    # How much of each step lies below a measured value; the last one goes on.
-    shares = (pairs[:, :1] - points[:-1]) / widths
-    shares[:, :-1] = np.minimum(shares[:, :-1], 1.0)
-    shares = np.maximum(shares, 0.0)
+    # How much of each step lies below a measured value; beyond them both grow alike.
+    shares = np.clip((pairs[:, :1] - points[:-1]) / widths, 0.0, 1.0)
+    beyond = np.maximum(pairs[:, 0] - points[-1], 0.0)
     weight = np.sqrt(_PRIOR_JOINTS)
     steps = optimize.lsq_linear(
         np.concatenate([shares, weight * np.eye(len(widths))]),
-        np.concatenate([pairs[:, 1], weight * before]),
+        np.concatenate([pairs[:, 1] - beyond, weight * before]),
         bounds=(_LEAST_SLOPE * widths, np.inf),
     ).x
     true = np.round(np.concatenate([[0.0], np.cumsum(steps)]), 4)
@@ -152,8 +162,8 @@ def _notes(outlined: Extents, extents: Extents) -> list[str]:
     texts = [
         f"{words} {before}, corrected to {after}"
         for words, before, after in (
-            ("effusion width", *(f"{w:.1f} mm" for w in width_mm)),
-            ("perimeter", *(f"{100.0 * s:.0f} %" for s in share)),
+            ("effusion width", *(f"{w:.2f} mm" for w in width_mm)),
+            ("perimeter", *(f"{100.0 * s:.1f} %" for s in share)),
         )
         if before != after
     ]

@@ -306,7 +306,7 @@ class CorrectionSettings(_Section):
     effusion_width_mm : Curve
         In mm.
     perimeter_fraction : Curve
-        Of the fraction that grades.
+        Of the fraction that grades; fitted to ``height_30``.
     """
 
     effusion_width_mm: Curve

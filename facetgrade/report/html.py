@@ -236,11 +236,13 @@ def _perimeter_lines(extents: Extents) -> list[Measurement]:
             name="… on the worst plane",
             value=percent(worst.value),
             limits=_percent_limits(worst),
+            note="as outlined",
         ),
         Measurement(
             name="… over all 72 sectors",
             value=percent(extents.perimeter_fraction_all_sectors),
             limits="",
+            note="as outlined",
         ),
     ]
 

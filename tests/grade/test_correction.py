@@ -76,6 +76,16 @@ def test_the_fit_finds_the_error_of_thin_films(build_extents):
     assert fitted.perimeter_fraction == FRACTION
 
 
+def test_widths_beyond_the_last_point_that_are_right_change_nothing(build_extents):
+    widths = np.linspace(0.2, 8.0, 100).tolist()
+    fitted = fit_correction(
+        [build_extents(effusion_width_mm=width) for width in widths],
+        [{"effusion_width_mm": width, "perimeter_fraction": 0.0} for width in widths],
+        START,
+    )
+    assert fitted.effusion_width_mm.true == pytest.approx(POINTS)
+
+
 def test_few_joints_hardly_move_the_curve(build_extents):
     fitted = fit_correction(
         [build_extents(effusion_width_mm=1.0)],
@@ -117,5 +127,5 @@ def test_the_trace_says_what_the_outlines_show(build_joint, shipped):
     assert outlined.grade == 1
     assert corrected.grade == 0
     assert corrected.extents.effusion_width_mm.value == pytest.approx(0.5, abs=0.1)
-    assert "effusion width 1.2 mm, corrected to 0.5 mm" in corrected.trace[-1]
+    assert "effusion width 1.19 mm, corrected to 0.48 mm" in corrected.trace[-1]
     assert not any("corrected" in sentence for sentence in outlined.trace)

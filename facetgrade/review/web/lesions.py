@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from facetgrade.anatomy import ExtensionSite, Lesion
 from facetgrade.findings import Extents, JointMasks, SequenceGrade
 from facetgrade.geometry import VolumeGeometry, resample
-from facetgrade.grade.correction import grade_contrast
+from facetgrade.grade.measure import measure_extents
+from facetgrade.grade.rules import apply_rules
 from facetgrade.grade.settings import GradeSettings
 
 CODES: Mapping[Lesion, int] = {lesion: 1 + k for k, lesion in enumerate(Lesion)}
@@ -110,8 +111,13 @@ def paint(
 
 
 def regrade(masks: JointMasks, settings: GradeSettings) -> SequenceGrade:
-    """Measure, correct and grade lesions, as `facetgrade grade` does."""
-    return grade_contrast(masks, settings)
+    """Measure and grade lesions as they are drawn.
+
+    What `facetgrade grade` corrects for its networks is left as it is: a reader's
+    painting has not their errors.
+    """
+    extents = measure_extents(masks, settings.measure)
+    return apply_rules(extents, masks.sequence, settings)
 
 
 def extent_values(extents: Extents) -> dict[str, float]:
