@@ -337,6 +337,11 @@ class Graded:
     series_used: tuple[str, ...] = ()
     typicality: float = 1.0
 
+    @property
+    def mean_grade(self) -> float:
+        """Mean of the grades by their probabilities, 0-4."""
+        return sum(grade * p for grade, p in enumerate(self.probabilities))
+
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class Ungradable:

@@ -128,6 +128,18 @@ class JointChange:
         return self.graded_baseline.sequence if self.graded_baseline else None
 
     @property
+    def mean_grade_change(self) -> float | None:
+        """Change of the mean grade by the probabilities; None if not comparable.
+
+        It follows the measurements also where they stay within one grade, and its sign
+        is right more often than that of the grades (models/benchmark/benchmark.html).
+        """
+        first, second = self.baseline, self.followup
+        if not (isinstance(first, Graded) and isinstance(second, Graded)):
+            return None
+        return second.mean_grade - first.mean_grade if self.comparable else None
+
+    @property
     def comparable(self) -> bool:
         """Whether a course could be told."""
         return self.change is not Change.NOT_COMPARABLE

@@ -57,6 +57,7 @@ COLUMNS = (
     "registration_planes",
     "flags_baseline",
     "flags_followup",
+    "mean_grade_change",
 )
 
 
@@ -110,6 +111,9 @@ def _joint_columns(joint: JointChange) -> Row:
         **_registration_columns(joint),
         "flags_baseline": _flags(joint.baseline.flags if joint.baseline else ()),
         "flags_followup": _flags(joint.followup.flags if joint.followup else ()),
+        "mean_grade_change": _plain(change, 2)
+        if (change := joint.mean_grade_change) is not None
+        else "",
     }
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from facetgrade.compare.changes import (
@@ -6,8 +8,18 @@ from facetgrade.compare.changes import (
     compare_joint,
     deciding_extents,
 )
+from facetgrade.compare.pairing import Examination, Pair
+from facetgrade.compare.tables import change_rows
 from facetgrade.findings import Reason
 from facetgrade.study import Sequence
+
+
+PAIR = Pair(
+    name="1",
+    subject="subj-1",
+    baseline=Examination(key="a", source="a", subject="", date="2024-05-17"),
+    followup=Examination(key="b", source="b", subject="", date="2025-05-17"),
+)
 
 
 @pytest.fixture
@@ -33,6 +45,27 @@ def test_a_lower_grade_is_improved_and_changes_are_followup_minus_baseline(
     assert found.differences[Extent.EDEMA_MM3].change == pytest.approx(-500.0)
     assert found.differences[Extent.EFFUSION_MM3].change == pytest.approx(-50.0)
     assert found.reason == ""
+
+
+def test_the_mean_grade_moves_within_a_grade(pairs, compare):
+    before, after = (
+        dataclasses.replace(pairs.graded(2), probabilities=p)
+        for p in ((0.0, 0.1, 0.9, 0.0, 0.0), (0.0, 0.0, 0.6, 0.4, 0.0))
+    )
+
+    found = compare(before, after)
+
+    # 1.9 and 2.4
+    assert found.change is Change.UNCHANGED
+    assert found.mean_grade_change == pytest.approx(0.5)
+    row = change_rows(PAIR, [found])[0]
+    assert row["mean_grade_change"] == "0.50"
+
+
+def test_without_a_grade_the_mean_grade_has_no_change(pairs, compare):
+    found = compare(pairs.graded(2), pairs.ungradable())
+    assert found.mean_grade_change is None
+    assert change_rows(PAIR, [found])[0]["mean_grade_change"] == ""
 
 
 def test_a_higher_grade_is_worse(pairs, compare):
