@@ -13,7 +13,6 @@ from facetgrade.compare.tables import change_rows
 from facetgrade.findings import Reason
 from facetgrade.study import Sequence
 
-
 PAIR = Pair(
     name="1",
     subject="subj-1",
