@@ -1,7 +1,7 @@
 """Simulate the small study that `facetgrade doctor` grades, and write its truth.
 
 Writes models/self_test.zip and configs/self_test.toml. Grids are coarse and images
-small, so that the study has half a megabyte and is graded within seconds.
+small, so that the study has a megabyte and is graded within seconds.
 """
 
 from __future__ import annotations
