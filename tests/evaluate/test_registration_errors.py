@@ -62,6 +62,7 @@ def truth(frame, grade):
     joint |= {"covered": {"1.1": 1.0}, "masks": {"lesions": "right.nii.gz"}}
     series = {"series_uid": "1.1", "sequence": "T2-FS", "plane": "axial"}
     series |= {"fat_suppression": "spectral", "field_t": 3.0, "motion": None}
+    series |= {"slice_thickness_mm": 4.0}
     return {
         "version": 1,
         "study_uid": "1.2.3",
