@@ -110,7 +110,9 @@ def fit_confidence(
     Offsets, scales, interval weight and background maximize the likelihood of the true
     grades, held near the present settings by a weak prior. The probability of the set
     is the conformal quantile of out-of-fold scores (folds by patient): the sets hold
-    the truth of new joints as often as stated, and not more often than they must.
+    the truth of new joints as often as stated. It is at least the stated coverage:
+    where nearly all grades are right, sets of one grade hold the truth often enough on
+    joints like these, but say nothing of the doubt on harder ones.
     Correction and margins are left as they are, see `correction.fit_correction` and
     `margins.fit_margins`.
 
@@ -158,7 +160,7 @@ def fit_confidence(
     coverage = settings.confidence.coverage
     found = _to_settings(fitted, settings.confidence)
     quantile = _conformal_quantile(scores, coverage)
-    return found.model_copy(update={"set_probability": quantile})
+    return found.model_copy(update={"set_probability": max(quantile, coverage)})
 
 
 def format_confidence(confidence: ConfidenceSettings, *, comment: str = "") -> str:

@@ -147,6 +147,11 @@ def test_a_measurement_that_is_too_large_is_found():
     assert fitted.confidence.effusion.offset == pytest.approx(0.0, abs=0.06)
 
 
+def test_sets_hold_the_stated_probability_even_if_all_grades_are_right():
+    fitted = fit_settings(observed_studies(40), SHIPPED, RULES).confidence
+    assert fitted.set_probability >= fitted.coverage
+
+
 def test_a_wrong_numbering_is_not_decided():
     studies = observed_studies(20, wrong=(3,))
     fitted = fit_settings(studies, SHIPPED, RULES)
