@@ -210,8 +210,7 @@ class Extents:
     cyst_mm3 : float
         Synovial cyst, kept apart.
     perimeter_fraction : Interval
-        Abnormal share of the sectors that have soft tissue, by the grading rule; of a
-        graded joint corrected, see `grade.correction`, like the width.
+        Abnormal share of the sectors with soft tissue, by the rules; corrected.
     perimeter_fraction_all_sectors : float
         Share over all 72 sectors, as outlined.
     perimeter_fraction_worst_plane : Interval
@@ -336,11 +335,6 @@ class Graded:
     flags: tuple[Flag, ...] = ()
     series_used: tuple[str, ...] = ()
     typicality: float = 1.0
-
-    @property
-    def mean_grade(self) -> float:
-        """Mean of the grades by their probabilities, 0-4."""
-        return sum(grade * p for grade, p in enumerate(self.probabilities))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

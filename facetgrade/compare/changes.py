@@ -137,7 +137,7 @@ class JointChange:
         first, second = self.baseline, self.followup
         if not (isinstance(first, Graded) and isinstance(second, Graded)):
             return None
-        return second.mean_grade - first.mean_grade if self.comparable else None
+        return _mean_grade(second) - _mean_grade(first) if self.comparable else None
 
     @property
     def comparable(self) -> bool:
@@ -353,6 +353,11 @@ def _grades(baseline: Graded, followup: Graded) -> tuple[int, int]:
         for outcome in (baseline, followup)
     )
     return first, second
+
+
+def _mean_grade(outcome: Graded) -> float:
+    """Return the mean of the grades by their probabilities, 0-4."""
+    return sum(grade * p for grade, p in enumerate(outcome.probabilities))
 
 
 def _grade(outcome: Outcome | None) -> int | None:

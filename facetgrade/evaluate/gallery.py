@@ -131,10 +131,10 @@ def _block(shown: _Shown, settings: ReportSettings) -> Block:
     row = shown.row
     found = f"grade {row.grade}" if row.graded else f"no grade ({row.reason})"
     numbers = [
-        f"{name} {row.truth.get(key, np.nan):.2f} {unit}, measured "
-        f"{row.predicted.get(key, np.nan):.2f}"
+        f"{name} {row.truth[key]:.2f}{unit}, "
+        + (f"measured {row.predicted[key]:.2f}" if key in row.predicted else "no value")
         for name, key, unit in (
-            ("effusion width", "effusion_width_mm", "mm"),
+            ("effusion width", "effusion_width_mm", " mm"),
             ("perimeter fraction", "perimeter_fraction", ""),
         )
     ]
