@@ -10,6 +10,7 @@ from facetgrade.anatomy import FacetJoint
 from facetgrade.compare.registration import Registration
 from facetgrade.compare.settings import SmallestDetectableChange
 from facetgrade.findings import Extents, Graded, Outcome, SequenceGrade
+from facetgrade.grade.confidence import mean_grade
 from facetgrade.study import Sequence
 
 
@@ -137,7 +138,9 @@ class JointChange:
         first, second = self.baseline, self.followup
         if not (isinstance(first, Graded) and isinstance(second, Graded)):
             return None
-        return _mean_grade(second) - _mean_grade(first) if self.comparable else None
+        if not self.comparable:
+            return None
+        return mean_grade(second.probabilities) - mean_grade(first.probabilities)
 
     @property
     def comparable(self) -> bool:
@@ -353,11 +356,6 @@ def _grades(baseline: Graded, followup: Graded) -> tuple[int, int]:
         for outcome in (baseline, followup)
     )
     return first, second
-
-
-def _mean_grade(outcome: Graded) -> float:
-    """Return the mean of the grades by their probabilities, 0-4."""
-    return sum(grade * p for grade, p in enumerate(outcome.probabilities))
 
 
 def _grade(outcome: Outcome | None) -> int | None:

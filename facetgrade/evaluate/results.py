@@ -28,6 +28,7 @@ from facetgrade.evaluate.summary import (
     change_section,
     grade_section,
 )
+from facetgrade.grade.confidence import mean_grade
 
 Rows = Sequence[ComparedJoint]
 Columns = Mapping[str, NDArray[np.float64]]
@@ -224,9 +225,7 @@ def _mean_grades(rows: Rows) -> NDArray[np.float64]:
     """Return the mean grade by the probabilities of each row, NaN without any."""
     return np.array(
         [
-            float(np.dot(np.arange(len(row.probabilities)), row.probabilities))
-            if row.probabilities
-            else float("nan")
+            mean_grade(row.probabilities) if row.probabilities else float("nan")
             for row in rows
         ]
     )

@@ -80,6 +80,11 @@ def grade_probabilities(extents: Extents, settings: GradeSettings) -> Probabilit
     return p0, p1, p2, p3, p4
 
 
+def mean_grade(probabilities: Sequence[float]) -> float:
+    """Return the mean of the grades 0-4 by their probabilities."""
+    return sum(grade * p for grade, p in enumerate(probabilities))
+
+
 def grade_set(probabilities: Probabilities, set_probability: float) -> tuple[int, ...]:
     """Return the smallest set of grades that has more than a given probability.
 
