@@ -19,7 +19,8 @@ from facetgrade.train.cases import (
     read_anatomy_settings,
     read_scanner_settings,
 )
-from facetgrade.train.localizer_cases import LocalizerDataset, make_case, write_case
+from facetgrade.train.localizer_cases import make_case, write_case
+from facetgrade.train.localizer_pictures import LocalizerDataset
 from facetgrade.train.losses import class_loss, heatmap_loss
 from facetgrade.train.processes import device_of, prepare_alone, to_device
 from facetgrade.train.settings import CaseSettings, TrainSettings

@@ -7,12 +7,8 @@ from facetgrade.geometry import VolumeGeometry
 from facetgrade.localize.canonical import AXES, CROP_SHAPE
 from facetgrade.simulate.scene import Tissue
 from facetgrade.train.cases import read_scanner_settings
-from facetgrade.train.localizer_cases import (
-    LocalizerCase,
-    draw_picture,
-    read_case,
-    write_case,
-)
+from facetgrade.train.localizer_cases import LocalizerCase, read_case, write_case
+from facetgrade.train.localizer_pictures import draw_picture
 from facetgrade.train.settings import TrainSettings
 
 SETTINGS = read_settings(shipped_path("configs/train_localizer.toml"), TrainSettings)
@@ -57,6 +53,15 @@ def test_heatmaps_lie_where_the_picture_shows_the_facets(seed):
         inside = (facet > 0.8) & seen
         if inside.any():
             assert half[inside].mean() > half[seen].quantile(0.9)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_spoiled_pictures_keep_their_scale(seed):
+    picture = draw_picture(case(), RENDER, SCANNER, np.random.default_rng(seed))
+
+    image = picture["image"][0]
+    assert torch.isfinite(image).all()
+    assert 0.1 < image[picture["image"][1] > 0].std() < 3.0
 
 
 def test_the_same_seed_draws_the_same_picture():
