@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Show what a simulated "site" gains from ten annotated cases of its own.
-#   scripts/site_demo.sh [TEST_STUDIES [TRAIN_STUDIES [MINUTES]]]    default 40 10 20
+#   scripts/site_demo.sh [TEST_STUDIES [TRAIN_STUDIES [STEPS]]]    default 40 10 1200
 # Simulates a site with its own look (configs/site.toml), fine-tunes the shipped segmenter
 # on its cases with masks, and again with their grades alone, and compares both with the
-# shipped one on the held-out site studies and on the simulated benchmark. MINUTES are
-# those of the steps; preparing the cases comes on top. The results go to models/site/.
-# Takes hours, most of them simulation and grading; stopped and started again, it goes on
-# where it was; delete out/site to begin anew. WORKERS (2) studies are simulated at the same time, BENCHMARK_STUDIES (40)
-# are graded. Needs ../shared/data for the benchmark.
+# shipped one on the held-out site studies and on the simulated benchmark. The results go
+# to models/site/.
+# Takes two hours on two cores, most of them simulation and grading; stopped and started
+# again, it goes on where it was; delete out/site to begin anew. WORKERS (2) studies are
+# simulated at the same time, BENCHMARK_STUDIES (40) are graded, THREADS (2) train. Needs
+# ../shared/data for the benchmark.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.venv/bin:$PATH"
@@ -33,7 +34,8 @@ python scripts/list_cases.py "$out/studies" "$out/grades.csv" --train "$train_st
 for kind in masks grades; do
     sed -e "s|^name = .*|name = \"segmenter-site-$kind\"|" \
         -e "s|^folder = .*|folder = \"$out/runs\"|" \
-        -e "s|^minutes = .*|minutes = ${3:-20}|" \
+        -e "s|^steps = .*|steps = ${3:-1200}|" \
+        -e "s|^threads = .*|threads = ${THREADS:-2}|" \
         -e 's|^keep = .*|keep = "last"|' \
         -e 's|^sources = .*|sources = { parametric = 12, mean-shape = 12 }|' \
         -e 's|^data_folder = .*|data_folder = "../shared/data"|' \
@@ -43,6 +45,11 @@ for kind in masks grades; do
         configs/retrain_segmenter.toml >"$out/$kind.toml"
     done_file="$out/compared-$kind/comparison.json"
     if [ ! -e "$done_file" ]; then
+        # Both trainings draw the same simulated patients.
+        if [ "$kind" = grades ] && [ ! -e "$out/runs/segmenter-site-grades/cases" ]; then
+            mkdir -p "$out/runs/segmenter-site-grades"
+            cp -R "$out/runs/segmenter-site-masks/cases" "$out/runs/segmenter-site-grades/"
+        fi
         { time facetgrade train "$out/$kind.toml"; } 2>&1 | tee -a "$out/train-$kind.log"
         # The model in use grades the benchmark once for both comparisons.
         if [ "$kind" = grades ] && [ ! -e "$out/compared-grades/benchmark" ]; then
