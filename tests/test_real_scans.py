@@ -64,7 +64,7 @@ def test_joints_of_a_real_t2_crop_are_found_on_their_side(models):
             for joint in located
             if joint.side is side
         ]
-        assert min(errors_mm) <= 5.0
+        assert min(errors_mm) <= 3.0
 
 
 def test_a_real_volume_without_sacrum_is_declared_uncertain(models):

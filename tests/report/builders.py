@@ -296,7 +296,7 @@ def context() -> ReportContext:
     return ReportContext(
         version="0.1.0",
         config={"grade": {"height_fraction": 0.3}, "report": SETTINGS.model_dump()},
-        model_sha256={"localizer-2": "a" * 64, "segmenter-4": "b" * 64},
+        model_sha256={"localizer-3": "a" * 64, "segmenter-4": "b" * 64},
         device="cpu",
     )
 
