@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from facetgrade.config import read_config, read_settings, shipped_path
 from facetgrade.train.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from facetgrade.train.checkpoint import Task
 
 __all__ = ["train"]
@@ -40,6 +43,7 @@ def train(config_path: Path) -> Path:
         If an annotated case cannot be used.
     """
     from facetgrade.inference.allocator import keep_freed_memory
+    from facetgrade.train.blend import blend_weights
     from facetgrade.train.install import install_weights
     from facetgrade.train.loop import run
     from facetgrade.train.processes import process_group, rank
@@ -54,14 +58,19 @@ def train(config_path: Path) -> Path:
         task = _make_task(settings, folder)
         state = run(task, settings, folder, device)
         network = state.averaged()
+        blended = settings.run.blend < 1.0
+        if blended:
+            blend_weights(network, start_weights(settings), settings.run.blend)
         task.finish(network)
         if rank() > 0:
             return models / f"{settings.card.weights}.safetensors"
+        measured = task.validate(network) if blended else {}
     with (folder / "curves.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     best = settings.run.keep == "best"
     row = max(rows, key=lambda one: float(one["score"])) if best else rows[-1]
     metrics = {key: float(value) for key, value in row.items() if key != "step"}
+    metrics |= measured
     return install_weights(
         network.cpu(), settings, models, steps=state.step, metrics=metrics
     )
@@ -86,10 +95,8 @@ def _make_task(settings: TrainSettings, folder: Path) -> Task:
     ConfigError, ModelError
         If those weights cannot be used.
     """
-    import torch
-
     from facetgrade.errors import ConfigError
-    from facetgrade.inference.weights import find_model, load_weights
+    from facetgrade.inference.weights import find_model
 
     task: Task
     if settings.run.architecture == "spine-localizer":
@@ -103,13 +110,27 @@ def _make_task(settings: TrainSettings, folder: Path) -> Task:
 
         task = SegmenterTask(settings, folder)
     if settings.run.start:
-        entry, path = find_model(settings.run.start)
-        weights = load_weights(settings.run.start, torch.device("cpu")).state_dict()
         try:
-            task.network.load_state_dict(weights)
+            task.network.load_state_dict(start_weights(settings))
         except RuntimeError:
+            entry, path = find_model(settings.run.start)
             raise ConfigError(
                 f"run.start = {settings.run.start!r}: {path} is a {entry.architecture} "
                 f"of {entry.sizes}, not the network of this configuration"
             ) from None
     return task
+
+
+def start_weights(settings: TrainSettings) -> Mapping[str, Tensor]:
+    """Return the weights from which a run goes on.
+
+    Raises
+    ------
+    ConfigError, ModelError
+        If they cannot be used.
+    """
+    import torch
+
+    from facetgrade.inference.weights import load_weights
+
+    return load_weights(settings.run.start, torch.device("cpu")).state_dict()

@@ -23,8 +23,16 @@ from facetgrade.train.processes import rank
 from facetgrade.train.settings import TrainSettings
 
 CHECKPOINT, CURVES = "checkpoint.pt", "curves.csv"
-# What may change between the parts of a run without changing its result.
-_FREE = ("folder", "minutes", "threads", "workers", "checkpoint_every", "device")
+# What may change between the parts of a run without changing its last checkpoint.
+_FREE = (
+    "folder",
+    "minutes",
+    "threads",
+    "workers",
+    "checkpoint_every",
+    "device",
+    "blend",
+)
 
 
 class Task(Protocol):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Section(BaseModel):
@@ -17,8 +17,9 @@ class RunSettings(_Section):
 
     `start` names the weights to go on from (empty: none; ``shipped``: those in use),
     `keep` which averaged weights a run ends with, `patience` how many validations
-    without a better score end it (0: none do). `device` is as for `facetgrade grade`;
-    under torchrun each process takes a GPU of its own.
+    without a better score end it (0: none do). `blend` is the share of what was learned
+    that the result takes over, the rest stays as in `start`. `device` is as for
+    `facetgrade grade`; under torchrun each process takes a GPU of its own.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -34,7 +35,14 @@ class RunSettings(_Section):
     start: str = ""
     keep: Literal["last", "best"] = "last"
     patience: int = Field(default=0, ge=0)
+    blend: float = Field(default=1.0, gt=0.0, le=1.0)
     device: str = "cpu"
+
+    @model_validator(mode="after")
+    def _blends_with_something(self) -> Self:
+        if self.blend < 1.0 and not self.start:
+            raise ValueError("run.blend below 1 needs run.start: weights to blend with")
+        return self
 
 
 class OptimizerSettings(_Section):
