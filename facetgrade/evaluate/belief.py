@@ -134,8 +134,8 @@ def choose_belief(
 ) -> tuple[Belief, list[tuple[Belief, BeliefScore]]]:
     """Try the choices one key after the other and keep what scores best.
 
-    A value replaces the one before it only if it scores better, so that of equals the
-    first named stays.
+    A value replaces the one before it only if it scores better by `least_gain`, so that
+    of equals the first named stays.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def choose_belief(
                 scored = list(zip(others, score(others), strict=True))
                 tried += scored
                 for other, one in scored:
-                    if one.total > reached.total:
+                    if one.total > reached.total + choices.least_gain:
                         best, reached = other, one
     return best, tried
 

@@ -223,11 +223,14 @@ class BeliefChoices(_Section):
     ----------
     rounds : int
         How often all keys are gone through.
+    least_gain : float
+        By how much a value must score better to replace the one before it.
     lesions : mapping of Lesion to mapping of str to tuple of float
         Values of each key of `BeliefSettings`, the first to start with.
     """
 
     rounds: Annotated[int, Field(ge=1)]
+    least_gain: Annotated[float, Field(ge=0.0)]
     lesions: dict[Lesion, dict[str, Annotated[tuple[float, ...], Field(min_length=1)]]]
 
 

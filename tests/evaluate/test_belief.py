@@ -28,7 +28,7 @@ SHAPE = (4, 5, 6)
 
 def choices(**thresholds):
     lesions = {name: {"threshold": v, **KEYS} for name, v in thresholds.items()}
-    return BeliefChoices(rounds=1, lesions=lesions)
+    return BeliefChoices(rounds=1, least_gain=0.001, lesions=lesions)
 
 
 def masks():
@@ -67,6 +67,16 @@ def test_of_equals_the_first_stays():
         choices(effusion=[0.5, 0.7]),
         lambda beliefs: [BeliefScore(exact=0.5, kappa=0.5, dice=0.5)] * len(beliefs),
     )
+
+    assert belief[Lesion.EFFUSION].threshold == 0.5
+
+
+def test_a_gain_below_the_least_one_changes_nothing():
+    def score(beliefs):
+        gains = [0.002 * (b[Lesion.EFFUSION].threshold - 0.5) for b in beliefs]
+        return [BeliefScore(exact=0.5 + gain, kappa=0.5, dice=0.5) for gain in gains]
+
+    belief, _ = choose_belief(choices(effusion=[0.5, 0.9]), score)
 
     assert belief[Lesion.EFFUSION].threshold == 0.5
 
