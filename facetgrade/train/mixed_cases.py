@@ -17,7 +17,14 @@ from facetgrade.anatomy import Structure
 from facetgrade.segment.patches import contrast_index
 from facetgrade.study import Sequence as Contrast
 from facetgrade.train.annotated import NO_GRADE, AnnotatedView, read_annotated
-from facetgrade.train.segmenter_cases import LARGEST_STACKS, JointView, show_stacks
+from facetgrade.train.segmenter_cases import (
+    LARGEST_STACKS,
+    JointView,
+    show_stacks,
+    warped,
+)
+from facetgrade.train.settings import RenderSettings
+from facetgrade.train.warp import draw_warp
 
 LEFT_OUT = 0.15
 WHOLE_STUDY = 0.5
@@ -50,9 +57,16 @@ class ViewCache:
 class AnnotatedDataset(Dataset[Item]):
     """Endless draws of a joint, one of its readers, stacks and disturbances."""
 
-    def __init__(self, paths: Sequence[Path], seed: int, cache_mb: float) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        seed: int,
+        cache_mb: float,
+        render: RenderSettings | None = None,
+    ) -> None:
         self.paths = list(paths)
         self.seed = seed
+        self.render = render
         self.cache = ViewCache(cache_mb)
 
     def __len__(self) -> int:
@@ -63,7 +77,7 @@ class AnnotatedDataset(Dataset[Item]):
         """Return item `index`, the same in every process and run."""
         rng = np.random.default_rng([self.seed, index, _DRAW])
         view = self.cache.get(self.paths[int(rng.integers(len(self.paths)))])
-        return draw_annotated(view, rng)
+        return draw_annotated(view, rng, self.render)
 
 
 class MixedDataset(Dataset[Item]):
@@ -97,8 +111,12 @@ def as_fully_known(item: Item) -> Item:
     }
 
 
-def draw_annotated(view: AnnotatedView, rng: np.random.Generator) -> Item:
-    """Choose one reader and some stacks, disturb them, and say what is known.
+def draw_annotated(
+    view: AnnotatedView,
+    rng: np.random.Generator,
+    render: RenderSettings | None = None,
+) -> Item:
+    """Choose one reader, a shape and some stacks, and say what is known.
 
     Readers are never averaged: where they disagree, each is right in turn. A grade
     counts where the reader outlined no lesion.
@@ -110,16 +128,21 @@ def draw_annotated(view: AnnotatedView, rng: np.random.Generator) -> Item:
         structures=view.structures[reader],
         lesions=view.lesions[reader],
     )
+    covered = view.covered[reader]
+    warp = draw_warp(render, rng)
+    if warp:
+        joint = warped(joint, warp)
+        covered = warp.nearest(covered[None].astype(np.float32))[0] > 0
     item = show_stacks(joint, choose_stacks(view.contrasts, rng), rng)
-    covered = torch.from_numpy(view.covered[reader])
+    reached = torch.from_numpy(covered)
     lesions = torch.from_numpy(view.known_lesions[reader])
     known = torch.from_numpy(view.known_structures[reader])
     outlined = bool(lesions.any())
     return item | {
         "known": known,
         "seen": item["valid"],
-        "valid": item["valid"] & covered & lesions[:, None, None, None],
-        "reached": item["reached"] & covered & known.any(),
+        "valid": item["valid"] & reached & lesions[:, None, None, None],
+        "reached": item["reached"] & reached & known.any(),
         "grade": torch.tensor(NO_GRADE if outlined else int(view.grades[reader])),
     }
 

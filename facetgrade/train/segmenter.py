@@ -60,7 +60,9 @@ class SegmenterTask:
         )
         torch.manual_seed(settings.run.seed)
         self.network: nn.Module = build(settings.run.architecture, **settings.network)
-        simulated = SegmenterDataset(cases["sources"], settings.run.seed)
+        simulated = SegmenterDataset(
+            cases["sources"], settings.run.seed, settings.render
+        )
         self.dataset: Dataset[dict[str, Tensor]] = simulated
         self._validation: list[dict[str, Tensor]] = []
         if cases["validation"]:
@@ -73,7 +75,10 @@ class SegmenterTask:
                 lambda: read_annotated_cases(settings.data, settings, folder)
             )
             own = AnnotatedDataset(
-                views["train"], settings.run.seed, cache_share_mb(settings)
+                views["train"],
+                settings.run.seed,
+                cache_share_mb(settings),
+                settings.render,
             )
             share = settings.data.share if cases["sources"] else 1.0
             self.dataset = MixedDataset(simulated, own, share)

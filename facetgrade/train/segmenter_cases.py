@@ -26,6 +26,8 @@ from facetgrade.simulate.tissue import draw_subject_tissue, physics_signals
 from facetgrade.simulate.truth import truth_joint_masks
 from facetgrade.study import Plane
 from facetgrade.study import Sequence as Contrast
+from facetgrade.train.settings import RenderSettings
+from facetgrade.train.warp import Warp, draw_warp
 
 REGION_MM = 54.0
 SIDEWAYS_MM = 28.0
@@ -122,11 +124,14 @@ def read_view(path: Path) -> JointView:
 
 
 class SegmenterDataset(Dataset[dict[str, Tensor]]):
-    """Endless draws of stacks and disturbances from the cached views."""
+    """Endless draws of a view, its shape, stacks and disturbances."""
 
-    def __init__(self, paths: Sequence[Path], seed: int) -> None:
+    def __init__(
+        self, paths: Sequence[Path], seed: int, render: RenderSettings | None = None
+    ) -> None:
         self.paths = list(paths)
         self.seed = seed
+        self.render = render
 
     def __len__(self) -> int:
         """Return a number of items no run reaches."""
@@ -136,7 +141,28 @@ class SegmenterDataset(Dataset[dict[str, Tensor]]):
         """Return the stacks of one joint, padded, and its truth."""
         rng = np.random.default_rng([self.seed, index])
         view = read_view(self.paths[int(rng.integers(len(self.paths)))])
-        return draw_item(view, rng)
+        warp = draw_warp(self.render, rng)
+        return draw_item(warped(view, warp) if warp else view, rng)
+
+
+def warped(view: JointView, warp: Warp) -> JointView:
+    """Resample stacks and truth alike.
+
+    How far a stack reaches follows its nearest voxels, so that no voxel is half seen.
+    """
+    stacks = view.stacks.astype(np.float32)
+    flat = stacks.reshape(-1, *view.structures.shape)
+    drawn = warp.linear(flat).reshape(stacks.shape)
+    drawn[:, 1] = warp.nearest(stacks[:, 1])
+    drawn *= drawn[:, 1:2] > 0
+    return replace(
+        view,
+        stacks=drawn.astype(np.float16),
+        structures=np.asarray(
+            warp.nearest(view.structures[None].astype(np.float32))[0], np.uint8
+        ),
+        lesions=np.rint(warp.linear(view.lesions.astype(np.float32))).astype(np.uint8),
+    )
 
 
 def draw_item(view: JointView, rng: np.random.Generator) -> dict[str, Tensor]:

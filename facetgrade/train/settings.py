@@ -77,12 +77,17 @@ class CaseSettings(_Section):
 
 
 class RenderSettings(_Section):
-    """How pictures are drawn from a cached patient at every step."""
+    """How pictures are drawn from a cached patient at every step.
+
+    The segmenter's joints are turned by up to `rotation_deg` about each axis, stretched
+    by a factor out of `scale`, moved by up to `shift_mm` and bent by up to `bend_mm`.
+    """
 
     physics_share: float = Field(ge=0.0, le=1.0)
     rotation_deg: float = Field(ge=0.0)
     scale: tuple[float, float]
     shift_mm: float = Field(ge=0.0)
+    bend_mm: float = Field(default=0.0, ge=0.0)
 
 
 class DataSettings(_Section):
