@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache, partial
 from itertools import chain
 from multiprocessing import get_context
@@ -24,12 +24,10 @@ from facetgrade.evaluate.agreement import UNGRADABLE
 from facetgrade.evaluate.belief import (
     Belief,
     BeliefScore,
+    KeptJoint,
     MeasuredJoint,
-    ReadJoint,
     choose_belief,
     measure_under,
-    read_masks,
-    read_outlines,
     score_of,
     write_masks,
     write_outlines,
@@ -50,16 +48,6 @@ from facetgrade.report.atomic import write_json, write_text
 from facetgrade.segment import refine_locations, segment_joints
 
 CONFIG, PIPELINE = "configs/calibrate.toml", "configs/pipeline.toml"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KeptJoint:
-    """Files with the masks of one joint, and its truth."""
-
-    grade: int
-    measures: Mapping[str, float]
-    files: tuple[str, ...]
-    outlines: str
 
 
 def main() -> None:
@@ -207,17 +195,7 @@ def _measure(
     changed = type(pipeline.segment).model_validate(
         {**pipeline.segment.model_dump(), "belief": belief}
     )
-    return measure_under(changed.belief, map(_read_kept, joints), rules)
-
-
-def _read_kept(joint: KeptJoint) -> ReadJoint:
-    """Read one joint from its files."""
-    return ReadJoint(
-        grade=joint.grade,
-        measures=joint.measures,
-        masks=tuple(read_masks(Path(f)) for f in joint.files),
-        outlines=read_outlines(Path(joint.outlines)),
-    )
+    return measure_under(changed.belief, (joint.read() for joint in joints), rules)
 
 
 def _write(belief: Belief, source: str) -> None:

@@ -38,8 +38,8 @@ def list_command(models: ModelsFolder = None) -> None:
 @models_app.command("show")
 def show_command(name: ModelName, models: ModelsFolder = None) -> None:
     """Print where a model came from: configuration, data, code, metrics."""
-    from facetgrade.inference.library import model_name, read_metadata
-    from facetgrade.inference.weights import find_model
+    from facetgrade.inference.library import model_name
+    from facetgrade.inference.weights import find_model, read_metadata
 
     entry, path = find_model(model_name(models, name) if models else name)
     typer.echo(f"file: {path}\nsha256: {entry.sha256}")

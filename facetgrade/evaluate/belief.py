@@ -51,6 +51,35 @@ class ReadJoint:
     outlines: Mapping[str, NDArray[np.bool_]]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptJoint:
+    """Files with the masks and outlines of a `ReadJoint`: many are too large to hold.
+
+    Attributes
+    ----------
+    grade, measures
+        As of `ReadJoint`.
+    files : tuple of str
+        From `write_masks`, one for each contrast.
+    outlines : str
+        From `write_outlines`.
+    """
+
+    grade: int
+    measures: Mapping[str, float]
+    files: tuple[str, ...]
+    outlines: str
+
+    def read(self) -> ReadJoint:
+        """Read the files."""
+        return ReadJoint(
+            grade=self.grade,
+            measures=self.measures,
+            masks=tuple(read_masks(Path(file)) for file in self.files),
+            outlines=read_outlines(Path(self.outlines)),
+        )
+
+
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
 class MeasuredJoint:
     """One joint as measured under a belief, and its truth.
@@ -112,10 +141,7 @@ def score_of(joints: Sequence[MeasuredJoint], rules: GradeSettings) -> BeliefSco
     rules : GradeSettings
         Its correction is where the fit starts.
     """
-    start = rules.confidence.correction
-    outlined = [_best(joint, start, rules) for joint in joints]
-    measured = [extents for _, extents, _ in outlined]
-    correction = fit_correction(measured, [joint.measures for joint in joints], start)
+    correction = correction_of(joints, rules)
     best = [_best(joint, correction, rules) for joint in joints]
     found = agreement_statistics(
         np.array([joint.grade for joint in joints]),
@@ -127,6 +153,15 @@ def score_of(joints: Sequence[MeasuredJoint], rules: GradeSettings) -> BeliefSco
         kappa=found["kappa_quadratic"],
         dice=float(overlaps.mean()) if overlaps.size else 0.0,
     )
+
+
+def correction_of(
+    joints: Sequence[MeasuredJoint], rules: GradeSettings
+) -> CorrectionSettings:
+    """Fit the correction to the contrast of each joint with the highest grade."""
+    start = rules.confidence.correction
+    measured = [_best(joint, start, rules)[1] for joint in joints]
+    return fit_correction(measured, [joint.measures for joint in joints], start)
 
 
 def choose_belief(

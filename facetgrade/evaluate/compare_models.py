@@ -24,6 +24,7 @@ from facetgrade.evaluate.rows import ComparedJoint, row_from_json
 from facetgrade.evaluate.summary import Section
 from facetgrade.findings import Graded, Outcome
 from facetgrade.inference import Models, choose_device, load_models
+from facetgrade.inference.fitted import model_settings, with_model
 from facetgrade.inference.library import SECTIONS, active_models, to_toml, verify_file
 from facetgrade.inference.weights import find_model, user_models
 from facetgrade.pipeline import Request, grade_study
@@ -44,7 +45,7 @@ class Comparison:
     Attributes
     ----------
     new : str
-        Name of a model, or its weight file.
+        Name of a model, or its weight file; settings fitted to it go with it.
     current : str
         Name of the model in use; empty takes it from the folder of models.
     models : Path or None
@@ -164,12 +165,6 @@ def held_out_rows(manifest: Manifest, splits: Path | None) -> list[ManifestRow]:
             "file that the training wrote"
         )
     return rows
-
-
-def with_model(config: PipelineConfig, stage: str, name: str) -> PipelineConfig:
-    """Return the settings with another model in one stage."""
-    section = getattr(config, stage).model_copy(update={"weights": name})
-    return config.model_copy(update={stage: section})
 
 
 def _name_of(new: str) -> str:
@@ -294,7 +289,7 @@ def _benchmark(
     for role, name in names.items():
         place = out / "benchmark" / role
         changes = place / "models.toml"
-        write_text(changes, to_toml({stage: {"weights": name}}))
+        write_text(changes, to_toml(model_settings({stage: name})))
         run_benchmark(
             shipped_path("configs/evaluate.toml"),
             place,

@@ -107,7 +107,8 @@ def fit_correction(
     measured : sequence of Extents
         From `measure_extents`, one per joint.
     truth : sequence of mapping of str to float
-        True values by the names of the corrected measures, in the same order.
+        True values by the names of the corrected measures, in the same order; those
+        that are not known are not named.
     start : CorrectionSettings
         Its `measured` points stay.
 
@@ -121,7 +122,7 @@ def fit_correction(
         pairs = [
             (getattr(extents, name).value, values[name])
             for extents, values in zip(measured, truth, strict=True)
-            if getattr(extents, name).value > 0.0
+            if name in values and getattr(extents, name).value > 0.0
         ]
         fitted[name] = _fit_curve(np.array(pairs).reshape(-1, 2), getattr(start, name))
     return CorrectionSettings(**fitted)

@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from facetgrade.config import read_config, read_toml, shipped_path
 from facetgrade.errors import ModelError
+from facetgrade.inference.fitted import model_settings, settings_in
 from facetgrade.inference.weights import (
     MANIFEST,
     ModelEntry,
     find_model,
     load_weights,
+    read_metadata,
     read_tensors,
     user_models,
     weights_from,
@@ -101,23 +102,6 @@ def active_models(folder: Path) -> dict[str, str]:
     return used
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """Return what a weight file says of itself.
-
-    Raises
-    ------
-    ModelError
-        If it is missing or no safetensors file.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
-    except SafetensorError as error:
-        raise ModelError(f"{path}: not a safetensors file ({error})") from error
-
-
 def tensors_sha256(tensors: Mapping[str, torch.Tensor]) -> str:
     """Hash names, types, shapes and values of tensors, in order of their names."""
     digest = hashlib.sha256()
@@ -155,8 +139,8 @@ def verify_file(path: Path) -> ModelEntry:
     Raises
     ------
     ModelError
-        If it is missing, a pickle, altered, without provenance, or of an architecture
-        that no stage reads.
+        If it is missing, a pickle, altered, without provenance, of an architecture
+        that no stage reads, or with settings that are not its to make.
     """
     beside = path.parent / MANIFEST
     listed = read_toml(beside).get(path.stem, {}) if beside.exists() else {}
@@ -180,6 +164,7 @@ def verify_file(path: Path) -> ModelEntry:
         sizes=json.loads(said["sizes"]),
     )
     weights_from(entry, path, tensors)
+    settings_in(path, said)
     return entry
 
 
@@ -258,19 +243,20 @@ def roll_back(folder: Path | None = None) -> dict[str, str]:
 
 
 def to_toml(entries: Mapping[str, Mapping[str, object]]) -> str:
-    """Write tables of strings, numbers, lists and one level of subtables."""
-    blocks = []
-    for name, entry in sorted(entries.items()):
-        lines = [f"[{name}]"]
-        tables = []
-        for key, value in entry.items():
-            if isinstance(value, Mapping):
-                tables.append(f"[{name}.{key}]")
-                tables += [f"{k} = {_literal(v)}" for k, v in value.items()]
-            else:
-                lines.append(f"{key} = {_literal(value)}")
-        blocks.append("\n".join(lines + tables))
+    """Write tables of strings, numbers, lists and further tables."""
+    blocks = [_table(name, entry) for name, entry in sorted(entries.items())]
     return "\n\n".join(blocks) + "\n"
+
+
+def _table(name: str, entry: Mapping[str, object]) -> str:
+    """Write one table, its own keys first, then the tables in it."""
+    lines, tables = [f"[{name}]"], []
+    for key, value in entry.items():
+        if isinstance(value, Mapping):
+            tables.append(_table(f"{name}.{key}", value))
+        else:
+            lines.append(f"{key} = {_literal(value)}")
+    return "\n".join(lines + tables)
 
 
 def _literal(value: object) -> str:
@@ -347,10 +333,9 @@ def _manifest_entry(
 
 
 def _use(folder: Path, models: Mapping[str, str]) -> None:
-    """Write the settings that name the models in use."""
-    tables = {stage: {"weights": name} for stage, name in models.items()}
+    """Write the settings that name the models in use, with what was fitted to them."""
     head = "# Written by facetgrade models; use it with: facetgrade grade --config\n\n"
-    write_text(folder / ACTIVE, head + to_toml(tables))
+    write_text(folder / ACTIVE, head + to_toml(model_settings(models)))
 
 
 def _history(folder: Path) -> list[dict[str, str]]:

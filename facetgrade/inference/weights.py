@@ -9,7 +9,7 @@ from typing import Any
 import safetensors.torch
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from facetgrade import networks
 from facetgrade.config import check_settings, read_toml, shipped_path
@@ -86,6 +86,23 @@ def find_model(name: str) -> tuple[ModelEntry, Path]:
     if Path(entry.file).name != entry.file or "\0" in entry.file:
         raise ModelError(f"{manifest}: file {entry.file!r} must lie beside it")
     return entry, folder / entry.file
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return what a weight file says of itself.
+
+    Raises
+    ------
+    ModelError
+        If it is missing or no safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+    except SafetensorError as error:
+        raise ModelError(f"{path}: not a safetensors file ({error})") from error
 
 
 def load_weights(name: str, device: torch.device) -> torch.nn.Module:

@@ -46,6 +46,7 @@ def train(config_path: Path) -> Path:
     from facetgrade.train.blend import blend_weights
     from facetgrade.train.install import install_weights
     from facetgrade.train.loop import run
+    from facetgrade.train.own_settings import fit_own_settings
     from facetgrade.train.processes import process_group, rank
 
     keep_freed_memory()
@@ -65,6 +66,7 @@ def train(config_path: Path) -> Path:
         if rank() > 0:
             return models / f"{settings.card.weights}.safetensors"
         measured = task.validate(network) if blended else {}
+        fitted = fit_own_settings(network, settings, folder)
     with (folder / "curves.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     best = settings.run.keep == "best"
@@ -72,7 +74,12 @@ def train(config_path: Path) -> Path:
     metrics = {key: float(value) for key, value in row.items() if key != "step"}
     metrics |= measured
     return install_weights(
-        network.cpu(), settings, models, steps=state.step, metrics=metrics
+        network.cpu(),
+        settings,
+        models,
+        steps=state.step,
+        metrics=metrics,
+        fitted=fitted,
     )
 
 

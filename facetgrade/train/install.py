@@ -8,12 +8,14 @@ import platform
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import save
 
 from facetgrade.evaluate.provenance import made_by
+from facetgrade.inference.fitted import METADATA_KEY
 from facetgrade.inference.library import tensors_sha256, to_toml
 from facetgrade.inference.weights import find_model
 from facetgrade.report.atomic import write_bytes, write_text
@@ -33,6 +35,7 @@ def install_weights(
     *,
     steps: int,
     metrics: Mapping[str, float],
+    fitted: Mapping[str, Any],
 ) -> Path:
     """Write ``<weights>.safetensors``, its entry in ``manifest.toml`` and its card.
 
@@ -50,6 +53,8 @@ def install_weights(
         Steps that were taken; with them the run can be repeated.
     metrics : mapping of str to float
         Last validation metrics.
+    fitted : mapping
+        From `fit_own_settings`.
 
     Returns
     -------
@@ -60,6 +65,7 @@ def install_weights(
     path = models / f"{name}.safetensors"
     tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
     said = provenance(tensors, settings, steps=steps, metrics=metrics)
+    said[METADATA_KEY] = json.dumps(fitted)
     write_bytes(path, save(tensors, metadata=said))
     path.chmod(0o644)
     manifest = models / "manifest.toml"
@@ -142,6 +148,7 @@ def card_text(name: str, said: Mapping[str, str], sha256: str) -> str:
         ("made from", said["start"] or "random weights"),
         ("training", f"{said['steps']} steps, seed {said['seed']}"),
         ("annotated cases", said["manifest_sha256"] or "none, simulation alone"),
+        ("settings fitted to it", _settings_words(said)),
         ("code", f"facetgrade {said['version']} {said['commit']}".strip()),
         ("environment", ", ".join(f"{k} {v}" for k, v in environment.items())),
     ]
@@ -162,6 +169,12 @@ def card_text(name: str, said: Mapping[str, str], sha256: str) -> str:
         f"of the weight file; `facetgrade models show {name}` prints it.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _settings_words(said: Mapping[str, str]) -> str:
+    """Write the fitted settings in one line."""
+    fitted = json.loads(said[METADATA_KEY])
+    return f"`{json.dumps(fitted)}`" if fitted else "none, those shipped"
 
 
 def _sha256(path: Path) -> str:

@@ -7,6 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from facetgrade.evaluate.settings import BeliefChoices
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,6 +111,15 @@ class DataSettings(_Section):
     cache_mb: float = Field(ge=0.0)
 
 
+class FitSettings(BeliefChoices):
+    """Thresholds that are tried on the annotated cases, after those shipped.
+
+    With fewer than `least_joints` of them the shipped settings stay.
+    """
+
+    least_joints: int = Field(ge=1)
+
+
 class CardSettings(_Section):
     """What the model card and the manifest say of the weights."""
 
@@ -128,3 +139,10 @@ class TrainSettings(_Section):
     render: RenderSettings
     card: CardSettings
     data: DataSettings | None = None
+    fit: FitSettings | None = None
+
+    @model_validator(mode="after")
+    def _fits_to_something(self) -> Self:
+        if self.fit and not self.data:
+            raise ValueError("section fit needs section data: cases to fit to")
+        return self

@@ -12,11 +12,10 @@ from facetgrade.inference.library import (
     active_models,
     install_model,
     list_models,
-    read_metadata,
     roll_back,
     verify_file,
 )
-from facetgrade.inference.weights import find_model, load_weights
+from facetgrade.inference.weights import find_model, load_weights, read_metadata
 from facetgrade.networks import build
 from facetgrade.train.install import install_weights
 from facetgrade.train.settings import TrainSettings
@@ -40,7 +39,9 @@ def trained(folder, name="segmenter-site", seed=0):
     torch.manual_seed(seed)
     folder.mkdir(exist_ok=True)
     network = build("joint-segmenter", **SIZES)
-    return install_weights(network, settings, folder, steps=3, metrics={"score": 1.5})
+    return install_weights(
+        network, settings, folder, steps=3, metrics={"score": 1.5}, fitted={}
+    )
 
 
 def comparison(folder, weights, *, verdict="not worse", current=CURRENT):

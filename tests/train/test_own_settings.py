@@ -1,0 +1,176 @@
+import json
+
+import pytest
+import torch
+
+from facetgrade.config import merge, read_config, read_settings, shipped_path
+from facetgrade.errors import ModelError
+from facetgrade.grade.correction import fit_correction
+from facetgrade.inference.fitted import fitted_settings, settings_in, with_model
+from facetgrade.inference.library import install_model, roll_back, to_toml
+from facetgrade.inference.weights import load_weights
+from facetgrade.train.install import install_weights
+from facetgrade.train.manifest import read_manifest
+from facetgrade.train.own_settings import fit_own_settings
+from facetgrade.train.settings import FitSettings, TrainSettings
+from facetgrade.train.splits import lock_splits, read_splits
+from tests.grade.conftest import build_extents
+
+SHIPPED = read_config()
+FITTED = {
+    "segment": {
+        "belief": {
+            "marrow_edema": {
+                "threshold": 0.8,
+                "smallest_mm3": 120.0,
+                "least_mean_probability": 0.0,
+            }
+        }
+    },
+    "grade": {
+        "confidence": {
+            "correction": {
+                "perimeter_fraction": {"measured": [0.0, 1.0], "true": [0.0, 0.9]}
+            }
+        }
+    },
+}
+
+
+def demonstration(folder, *, least_joints) -> TrainSettings:
+    """Settings of the samples, with two thresholds of effusion to try."""
+    settings = read_settings(shipped_path("data_samples/retrain.toml"), TrainSettings)
+    fit = FitSettings(
+        rounds=1,
+        least_gain=0.01,
+        lesions={"effusion": {"threshold": (0.99,)}},
+        least_joints=least_joints,
+    )
+    data = settings.data.model_copy(
+        update={
+            "manifest": shipped_path("data_samples/cases.csv"),
+            "splits": folder / "splits.csv",
+        }
+    )
+    lock_splits(read_manifest(data.manifest), data)
+    return settings.model_copy(update={"data": data, "fit": fit})
+
+
+@pytest.fixture(scope="module")
+def network():
+    return load_weights(SHIPPED.segment.weights, torch.device("cpu"))
+
+
+def test_thresholds_and_correction_are_fitted_to_the_cases_of_training(
+    tmp_path, network
+):
+    settings = demonstration(tmp_path, least_joints=1)
+
+    fitted = fit_own_settings(network, settings, tmp_path / "run")
+
+    assert set(fitted) == {"segment", "grade"}
+    belief = fitted["segment"]["belief"]
+    assert (
+        belief["effusion"]["threshold"] == SHIPPED.segment.belief["effusion"].threshold
+    )
+    assert set(belief) == {"effusion", "soft_tissue_edema", "marrow_edema"}
+    correction = fitted["grade"]["confidence"]["correction"]
+    before = SHIPPED.grade.confidence.correction.model_dump(mode="json")
+    assert correction.keys() == before.keys()
+    assert correction != before
+    training = {k for k, v in read_splits(settings.data.splits).items() if v == "train"}
+    outlined = list((tmp_path / "run" / "outlined").iterdir())
+    assert len(outlined) == len(training) == 1
+
+
+def test_few_joints_or_no_section_leave_the_shipped_settings(tmp_path, network, capsys):
+    few = demonstration(tmp_path, least_joints=5)
+
+    assert fit_own_settings(network, few, tmp_path) == {}
+    assert "not fitted to 4 joints" in capsys.readouterr().out
+    without = few.model_copy(update={"fit": None})
+    assert fit_own_settings(network, without, tmp_path) == {}
+
+
+def test_a_joint_without_outlines_has_no_say_in_the_correction():
+    start = SHIPPED.grade.confidence.correction
+    extents = [build_extents(effusion_width_mm=2.0, perimeter_fraction=0.5)] * 2
+    known = {"effusion_width_mm": 3.0, "perimeter_fraction": 0.9}
+
+    alone = fit_correction(extents[:1], [known], start)
+
+    assert fit_correction(extents, [known, {}], start) == alone
+    assert fit_correction(extents, [{}, {}], start) == start
+
+
+def test_fitted_settings_are_installed_and_taken_back_with_their_model(tmp_path):
+    path = weights(tmp_path / "run", FITTED)
+    own = tmp_path / "models"
+
+    installed = install_model(path, own, None, "a test")
+
+    used = read_config(own / "active.toml")
+    assert used.segment.belief["marrow_edema"].threshold == 0.8
+    assert used.segment.belief["effusion"] == SHIPPED.segment.belief["effusion"]
+    assert used.grade.confidence.correction.perimeter_fraction.true == (0.0, 0.9)
+    assert used.grade.rules == SHIPPED.grade.rules
+    assert with_model(SHIPPED, "segment", installed.name).grade == used.grade
+    assert fitted_settings(installed.name) == FITTED
+    assert "marrow_edema" in path.with_suffix(".md").read_text()
+    roll_back(own)
+    assert read_config(own / "active.toml") == SHIPPED
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"grade": {"rules": {"majority": 0.1}}}, "section grade.rules is not fitted"),
+        ({"localize": {"weights": "x"}}, "section localize is not fitted"),
+        ({"segment": {"weights": "x"}}, "section segment.weights is not fitted"),
+        ({"segment": 3}, "segment is no table"),
+        (
+            {"segment": {"belief": {"effusion": {"threshold": 7.0}}}},
+            "threshold = 7.0.*fitted to it",
+        ),
+    ],
+)
+def test_a_weight_file_cannot_change_other_settings(tmp_path, change, problem):
+    path = weights(tmp_path / "run", merge(FITTED, change))
+
+    with pytest.raises(ModelError, match=problem) as caught:
+        install_model(path, tmp_path / "models", None, "a test")
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_settings_are_refused_in_one_line(tmp_path):
+    for text in ("{", "[1]", "[" * 5000):
+        with pytest.raises(ModelError, match="fitted settings are damaged") as caught:
+            settings_in(tmp_path / "a.safetensors", {"settings": text})
+        assert "\n" not in str(caught.value)
+
+
+def test_tables_within_tables_are_written(tmp_path):
+    path = tmp_path / "changes.toml"
+    path.write_text(to_toml(FITTED))
+
+    assert read_config(path).segment.belief["marrow_edema"].smallest_mm3 == 120.0
+
+
+def weights(folder, fitted):
+    """Write tiny weights with fitted settings as a run does."""
+    from facetgrade.networks import build
+
+    settings = read_settings(
+        shipped_path("configs/train_segmenter.toml"), TrainSettings
+    ).model_copy(update={"network": {"channels": [4, 8, 8]}})
+    card = settings.card.model_copy(update={"weights": "segmenter-site"})
+    folder.mkdir(exist_ok=True)
+    network = build("joint-segmenter", channels=[4, 8, 8])
+    return install_weights(
+        network,
+        settings.model_copy(update={"card": card}),
+        folder,
+        steps=1,
+        metrics={"score": 1.0},
+        fitted=json.loads(json.dumps(fitted)),
+    )
