@@ -29,8 +29,6 @@ from facetgrade.evaluate.belief import (
     choose_belief,
     measure_under,
     score_of,
-    write_masks,
-    write_outlines,
 )
 from facetgrade.evaluate.compare import true_outlines
 from facetgrade.evaluate.held_out import HeldOutPatient, draw_patients
@@ -96,7 +94,6 @@ def _read_joints(
 
     def look(patient: HeldOutPatient, folder: Path) -> list[KeptJoint]:
         out = arguments.out / "masks" / patient.name
-        out.mkdir(parents=True, exist_ok=True)
         return _read_study(folder, out, models(), plain, request, settings)
 
     kept: KeptFindings[KeptJoint] = KeptFindings(
@@ -147,21 +144,15 @@ def _read_study(
             >= settings.definitions.least_effusion_mm,
             "edema": actual.measures["edema_mm3"] >= settings.definitions.floor_mm3,
         }
-        paths = []
-        for masks in one.masks:
-            path = out / f"{name}_{masks.sequence}.npz"
-            write_masks(masks, path)
-            paths.append(str(path))
-        outlines = out / f"{name}_truth.npz"
         grid = one.masks[0].geometry
         drawn = true_outlines(actual, truth.lesion_labels, grid)
-        write_outlines({k: v for k, v in drawn.items() if present[k]}, outlines)
         joints.append(
-            KeptJoint(
+            KeptJoint.write(
+                out / name,
+                one.masks,
+                {k: v for k, v in drawn.items() if present[k]},
                 grade=grade,
-                measures=dict(actual.measures),
-                files=tuple(paths),
-                outlines=str(outlines),
+                measures=actual.measures,
             )
         )
     return joints

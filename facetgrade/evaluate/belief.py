@@ -70,6 +70,29 @@ class KeptJoint:
     files: tuple[str, ...]
     outlines: str
 
+    @classmethod
+    def write(
+        cls,
+        stem: Path,
+        masks: Sequence[JointMasks],
+        outlines: Mapping[str, NDArray[np.bool_]],
+        *,
+        grade: int,
+        measures: Mapping[str, float],
+    ) -> KeptJoint:
+        """Write the files of one joint, their names beginning with `stem`."""
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        files = [f"{stem}_{one.sequence}.npz" for one in masks]
+        for one, file in zip(masks, files, strict=True):
+            write_masks(one, Path(file))
+        write_outlines(outlines, Path(f"{stem}_truth.npz"))
+        return cls(
+            grade=grade,
+            measures=dict(measures),
+            files=tuple(files),
+            outlines=f"{stem}_truth.npz",
+        )
+
     def read(self) -> ReadJoint:
         """Read the files."""
         return ReadJoint(
@@ -150,7 +173,7 @@ def score_of(joints: Sequence[MeasuredJoint], rules: GradeSettings) -> BeliefSco
     overlaps = np.array([d for _, _, dice_of in best for d in dice_of])
     return BeliefScore(
         exact=found["exact"],
-        kappa=found["kappa_quadratic"],
+        kappa=float(np.nan_to_num(found["kappa_quadratic"])),  # all alike: undefined
         dice=float(overlaps.mean()) if overlaps.size else 0.0,
     )
 

@@ -276,6 +276,12 @@ class MarginSettings(_Section):
     perimeter_fraction: Margin
 
 
+_Points = Annotated[
+    tuple[Annotated[float, Field(allow_inf_nan=False)], ...],
+    Field(min_length=2, max_length=64),
+]
+
+
 class Curve(_Section):
     """True values that measured ones stand for on average; straight between them.
 
@@ -285,8 +291,8 @@ class Curve(_Section):
         From 0 upward, equally many. Beyond the last one both grow alike.
     """
 
-    measured: Annotated[tuple[float, ...], Field(min_length=2)]
-    true: Annotated[tuple[float, ...], Field(min_length=2)]
+    measured: _Points
+    true: _Points
 
     @model_validator(mode="after")
     def _rises_from_zero(self) -> Self:

@@ -18,8 +18,9 @@ from facetgrade.errors import ConfigError, ModelError
 from facetgrade.inference.weights import find_model, read_metadata
 
 METADATA_KEY = "settings"
-# A weight file says when its masks are believed and what they stand for, nothing else.
+# A segmenter says when its masks are believed and what they stand for, nothing else.
 ALLOWED = (("segment", "belief"), ("grade", "confidence", "correction"))
+FITTED = "joint-segmenter"
 
 
 def fitted_settings(name: str) -> dict[str, Any]:
@@ -50,22 +51,22 @@ def settings_in(path: Path, metadata: Mapping[str, str]) -> dict[str, Any]:
     Raises
     ------
     ModelError
-        If they are damaged, impossible or of other sections than those fitted.
+        If they are damaged, impossible, of other sections than those fitted, or of
+        another network than a segmenter.
     """
-    text = metadata.get(METADATA_KEY, "")
-    if not text:
-        return {}
     try:
-        values = json.loads(text)
+        values = json.loads(metadata.get(METADATA_KEY) or "{}")
         _check_sections(values)
-        check_settings(
-            merge(config_values(read_config()), values), PipelineConfig, path
-        )
+        if values and metadata.get("architecture") != FITTED:
+            raise ValueError(f"only a {FITTED} has such settings")
+        whole = merge(config_values(read_config()), values)
+        checked = config_values(check_settings(whole, PipelineConfig, path))
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path}: its fitted settings are damaged ({error})") from None
     except ConfigError as error:
-        raise ModelError(f"{error} (in the settings fitted to it)") from None
-    return dict(values)
+        text = " ".join(str(error).split())
+        raise ModelError(f"{text} (in the settings fitted to it)") from None
+    return _cut(checked, values)
 
 
 def with_model(config: PipelineConfig, stage: str, name: str) -> PipelineConfig:
@@ -96,6 +97,14 @@ def model_settings(models: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
+def _cut(checked: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the checked values, as numbers, of the keys that were given."""
+    return {
+        key: _cut(checked[key], value) if isinstance(value, Mapping) else checked[key]
+        for key, value in values.items()
+    }
+
+
 def _check_sections(values: object, place: tuple[str, ...] = ()) -> None:
     """Refuse sections that are not among those fitted.
 
@@ -107,8 +116,8 @@ def _check_sections(values: object, place: tuple[str, ...] = ()) -> None:
     if place in ALLOWED:
         return
     if not any(place == one[: len(place)] for one in ALLOWED):
-        raise ValueError(f"section {'.'.join(place)} is not fitted to models")
+        raise ValueError(f"section {'.'.join(place)!r} is not fitted to models")
     if not isinstance(values, Mapping):
-        raise ValueError(f"{'.'.join(place) or 'the whole'} is no table")
+        raise ValueError(f"{'.'.join(place)!r} is no table")
     for key, value in values.items():
         _check_sections(value, (*place, str(key)))

@@ -197,6 +197,8 @@ def install_model(
     stage = SECTIONS[entry.architecture]
     _check_name(own, name, entry)
     verdict = _check_comparison(entry, own, comparison, override)
+    before = active_models(own)
+    model_settings(before)  # what is in use must be readable before anything is written
     own.mkdir(parents=True, exist_ok=True)
     write_bytes(own / path.name, path.read_bytes())
     card = path.with_suffix(".md")
@@ -205,7 +207,6 @@ def install_model(
     entries = read_toml(own / MANIFEST) if (own / MANIFEST).exists() else {}
     entries[name] = _manifest_entry(entry, read_metadata(path), verdict, override)
     write_text(own / MANIFEST, to_toml(entries))
-    before = active_models(own)
     _use(own, before | {stage: model_name(own, name)})
     _remember(own, before)
     return KnownModel(

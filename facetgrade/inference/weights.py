@@ -100,7 +100,9 @@ def read_metadata(path: Path) -> dict[str, str]:
         with safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {})
     except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ModelError(
+            f"{path}: cannot be read ({error.strerror or error})"
+        ) from error
     except SafetensorError as error:
         raise ModelError(f"{path}: not a safetensors file ({error})") from error
 

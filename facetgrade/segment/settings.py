@@ -22,7 +22,7 @@ class BeliefSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     threshold: float = Field(gt=0.0, lt=1.0)
-    smallest_mm3: float = Field(ge=0.0)
+    smallest_mm3: float = Field(ge=0.0, allow_inf_nan=False)
     least_mean_probability: float = Field(ge=0.0, le=1.0)
 
 

@@ -33,6 +33,7 @@ _FREE = (
     "device",
     "blend",
 )
+_AFTER = ("fit",)  # sections that are read after the last step
 
 
 class Task(Protocol):
@@ -154,6 +155,7 @@ def _cut_curve(path: Path, step: int) -> None:
 def _fingerprint(settings: TrainSettings) -> str:
     """Hash what decides the result of a run."""
     values = settings.model_dump(mode="json")
+    values = {k: v for k, v in values.items() if k not in _AFTER}
     values["run"] = {k: v for k, v in values["run"].items() if k not in _FREE}
     if settings.data is not None:
         values["manifest_sha256"] = read_manifest(settings.data.manifest).sha256

@@ -129,6 +129,9 @@ def draw_annotated(
         lesions=view.lesions[reader],
     )
     covered = view.covered[reader]
+    outlined = bool(view.known_lesions[reader].any())
+    if render and not outlined:  # a grade is of the size that the joint has
+        render = render.model_copy(update={"scale": (1.0, 1.0)})
     warp = draw_warp(render, rng)
     if warp:
         joint = warped(joint, warp)
@@ -137,7 +140,6 @@ def draw_annotated(
     reached = torch.from_numpy(covered)
     lesions = torch.from_numpy(view.known_lesions[reader])
     known = torch.from_numpy(view.known_structures[reader])
-    outlined = bool(lesions.any())
     return item | {
         "known": known,
         "seen": item["valid"],

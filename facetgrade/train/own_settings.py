@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from facetgrade.anatomy import Lesion, Structure
@@ -16,25 +18,27 @@ from facetgrade.evaluate.belief import (
     Belief,
     BeliefScore,
     KeptJoint,
+    MeasuredJoint,
     choose_belief,
     correction_of,
     measure_under,
     score_of,
-    write_masks,
-    write_outlines,
 )
 from facetgrade.evaluate.compare import OUTLINES
-from facetgrade.findings import JointMasks
+from facetgrade.findings import JointMasks, SegmentedJoint
 from facetgrade.grade.measure import measure_extents
 from facetgrade.grade.rules import apply_rules
 from facetgrade.grade.settings import CorrectionSettings
+from facetgrade.inference.fitted import fitted_settings, with_model
 from facetgrade.inference.predictor import Predictor, choose_precision, make_predictor
 from facetgrade.segment import refine_locations, segment_joints
-from facetgrade.train.annotated import StudyReader, by_study
+from facetgrade.segment.settings import BeliefSettings
+from facetgrade.train.annotated import NEAR_MM, StudyReader, by_study
 from facetgrade.train.manifest import ManifestRow, read_manifest
 from facetgrade.train.masks import (
     Annotation,
     read_annotation,
+    sample_covered,
     sample_lesions,
     sample_structures,
 )
@@ -44,6 +48,10 @@ from facetgrade.train.splits import read_splits
 
 MEASURED = {Lesion.EFFUSION, Lesion.SOFT_TISSUE_EDEMA, Lesion.MARROW_EDEMA}
 FITTED_SPLITS = ("train", "validation")
+MOST_OF_IT = 0.9
+UNBELIEVED = BeliefSettings(threshold=0.5, smallest_mm3=0.0, least_mean_probability=0.0)
+
+log = logging.getLogger(__name__)
 
 
 def fit_own_settings(
@@ -52,8 +60,9 @@ def fit_own_settings(
     """Choose thresholds and fit the correction on the cases of train and validation.
 
     Every study is read from its images as in grading. A network outlines the cases that
-    it learned from better than others, so these settings believe it too much rather
-    than too little; that is why a value must score clearly better than the shipped one.
+    it learned from better than others: a threshold must therefore score better than the
+    one in use by more than a single joint can make up, and the correction is held near
+    the one in use (`fit_correction`).
 
     Parameters
     ----------
@@ -67,23 +76,28 @@ def fit_own_settings(
     Returns
     -------
     dict
-        What differs from the pipeline's settings; empty if nothing was fitted.
+        Sections of the pipeline's settings, `belief` and `correction` as a whole; what
+        was fitted to the weights that the run started from where nothing new is fitted.
 
     Raises
     ------
     FacetGradeError
         If a case cannot be read.
     """
+    start = settings.run.start
+    before = fitted_settings(start) if start else {}
     if settings.fit is None or settings.data is None:
-        return {}
+        return before
     config = read_config()
+    config = with_model(config, "segment", start) if start else config
     device = device_of(network)
     precision = choose_precision(config.inference.precision, device)
     segmenter = make_predictor(network.eval(), precision)
     joints = _read_joints(segmenter, settings.data, config, folder / "outlined")
-    if len(joints) < settings.fit.least_joints:
-        print(f"settings are not fitted to {len(joints)} joints")  # noqa: T201
-        return {}
+    different = {Path(one.outlines).parent for one in joints}
+    if len(different) < settings.fit.least_joints:
+        log.warning("settings are not fitted to %d joints", len(different))
+        return before
     return _fit(joints, settings.fit, config)
 
 
@@ -95,13 +109,16 @@ def _fit(
     def score(beliefs: Sequence[Belief]) -> list[BeliefScore]:
         return [score_of(measured(one), config.grade) for one in beliefs]
 
-    def measured(belief: Belief) -> list[Any]:
+    def measured(belief: Belief) -> list[MeasuredJoint]:
         read = (joint.read() for joint in joints)
         return measure_under(belief, read, config.grade)
 
-    belief, tried = choose_belief(_from_shipped(choices, config), score)
-    correction = correction_of(measured(belief), config.grade)
-    reached = max(one.total for other, one in tried if other == belief)
+    belief, tried = choose_belief(_from_those_in_use(choices, joints, config), score)
+    outlined = {Path(one.outlines).parent for one in joints if one.measures}
+    correction = config.grade.confidence.correction
+    if len(outlined) >= choices.least_joints:
+        correction = correction_of(measured(belief), config.grade)
+    reached = next(one.total for other, one in tried if other == belief)
     print(  # noqa: T201 - a line of a long command
         f"settings fitted to {len(joints)} joints: mean of exact share, kappa and Dice "
         f"{tried[0][1].total:.3f} -> {reached:.3f}",
@@ -114,16 +131,24 @@ def _fit(
     }
 
 
-def _from_shipped(choices: FitSettings, config: PipelineConfig) -> FitSettings:
-    """Put the shipped values before those to try."""
+def _from_those_in_use(
+    choices: FitSettings, joints: Sequence[KeptJoint], config: PipelineConfig
+) -> FitSettings:
+    """Put the values in use before those to try, and ask for the worth of two joints.
+
+    One joint graded otherwise moves the exact share by 1 / N, a third of the score.
+    """
+    used = config.segment.belief
     lesions = {
         lesion: {
             key: (value, *choices.lesions.get(lesion, {}).get(key, ()))
-            for key, value in belief.model_dump().items()
+            for key, value in used.get(lesion, UNBELIEVED).model_dump().items()
         }
-        for lesion, belief in config.segment.belief.items()
+        for lesion in Lesion
+        if lesion in used or lesion in choices.lesions
     }
-    return choices.model_copy(update={"lesions": lesions})
+    gain = max(choices.least_gain, 2.0 / (3.0 * len(joints)))
+    return choices.model_copy(update={"lesions": lesions, "least_gain": gain})
 
 
 def _read_joints(
@@ -133,75 +158,95 @@ def _read_joints(
     reader = StudyReader(config)
     unbelieved = config.segment.model_copy(update={"belief": {}})
     splits = read_splits(data.splits)
-    rows = read_manifest(data.manifest).rows
     kept: list[KeptJoint] = []
-    for number, readers in enumerate(by_study(rows)):
-        if splits.get(readers[0].subject) not in FITTED_SPLITS:
+    for number, rows in enumerate(by_study(read_manifest(data.manifest).rows)):
+        if splits.get(rows[0].subject) not in FITTED_SPLITS:
             continue
-        study = reader.read(readers[0])
-        joints = tuple(dict.fromkeys(row.joint for row in readers))
-        asked = study, segmenter, unbelieved, joints
-        found = refine_locations(study, reader.locate(study), *asked[1:])
-        segmented = segment_joints(study, found, *asked[1:])
-        for row in readers:
-            masks = segmented[row.joint].masks if row.joint in segmented else ()
-            one = _keep(row, masks, config, folder / str(number))
-            kept += [one] if one else []
+        study = reader.read(rows[0])
+        joints = tuple(dict.fromkeys(row.joint for row in rows))
+        asked = segmenter, unbelieved, joints
+        found = refine_locations(study, reader.locate(study), *asked)
+        segmented = segment_joints(study, found, *asked)
+        for row in rows:
+            one = segmented.get(row.joint)
+            place = folder / str(number) / f"{row.joint.level}_{row.joint.side}"
+            joint = _keep(row, one, config, place) if one else None
+            if joint:
+                kept.append(joint)
+            else:
+                log.warning(
+                    "row %d (%s, %s): not found where it was annotated, or without "
+                    "grade; settings are fitted without it",
+                    row.number,
+                    row.study,
+                    row.joint,
+                )
     return kept
 
 
 def _keep(
-    row: ManifestRow,
-    masks: Sequence[JointMasks],
-    config: PipelineConfig,
-    folder: Path,
+    row: ManifestRow, segmented: SegmentedJoint, config: PipelineConfig, folder: Path
 ) -> KeptJoint | None:
     """Write what was outlined of a joint beside what its reader said of it."""
     annotation = read_annotation(row)
-    true = _true_masks(annotation, masks[0]) if annotation and masks else None
+    place = row.center_lps_mm or (annotation.center_lps_mm if annotation else None)
+    center = segmented.location.frame.center_lps_mm
+    if not segmented.masks or (
+        place is not None and np.linalg.norm(center - np.array(place)) > NEAR_MM
+    ):
+        return None
+    true = _true_masks(annotation, segmented, config) if annotation else None
     extents = measure_extents(true, config.grade.measure) if true else None
     grade = row.grade
     if grade is None and true and extents:
         grade = apply_rules(extents, true.sequence, config.grade).grade
-    if grade is None or not masks:
+    if grade is None:
         return None
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"{row.joint.level}_{row.joint.side}_{row.number}"
-    files = []
-    for one in masks:
-        files.append(str(folder / f"{name}_{one.sequence}.npz"))
-        write_masks(one, Path(files[-1]))
-    outlines = folder / f"{name}_truth.npz"
-    write_outlines(_outlines(true, config) if true else {}, outlines)
     measures = CorrectionSettings.model_fields if extents else ()
-    return KeptJoint(
+    return KeptJoint.write(
+        folder / str(row.number),
+        segmented.masks,
+        _outlines(true, config) if true else {},
         grade=grade,
         measures={key: getattr(extents, key).value for key in measures},
-        files=tuple(files),
-        outlines=str(outlines),
     )
 
 
-def _true_masks(annotation: Annotation, masks: JointMasks) -> JointMasks | None:
-    """Put the reader's outlines onto the grid; None where not all were looked for.
+def _true_masks(
+    annotation: Annotation, segmented: SegmentedJoint, config: PipelineConfig
+) -> JointMasks | None:
+    """Put the reader's outlines onto the grid, over the structures of the network.
 
-    Structures that the reader did not outline are those of the network.
+    Returns
+    -------
+    JointMasks or None
+        None where the reader did not look for all lesions that are measured, or not
+        everywhere at the joint.
     """
-    if not annotation.known >= MEASURED:
-        return None
+    masks = segmented.masks[0]
     grid = masks.geometry
+    if not annotation.known >= MEASURED or not annotation.geometries:
+        return None
+    away_mm = np.linalg.norm(
+        grid.to_lps(np.indices(grid.shape).reshape(3, -1).T)
+        - segmented.location.frame.center_lps_mm,
+        axis=1,
+    ).reshape(grid.shape)
+    core = away_mm <= config.segment.core_radius_mm
+    if sample_covered(annotation, grid)[core].mean() < MOST_OF_IT:
+        return None
+    known = [kind for kind in annotation.known if isinstance(kind, Structure)]
+    drawn = sample_structures(annotation, grid)
+    kept = np.where(np.isin(masks.structures, known), 0, masks.structures)
     fractions = sample_lesions(annotation, grid).astype(np.float32) / 255.0
-    outlined = Structure.JOINT_SPACE in annotation.known
     return replace(
         masks,
-        structures=sample_structures(annotation, grid)
-        if outlined
-        else masks.structures,
+        structures=np.where(np.isin(drawn, known), drawn, kept).astype(np.uint8),
         lesions=dict(zip(Lesion, fractions, strict=True)),
     )
 
 
-def _outlines(true: JointMasks, config: PipelineConfig) -> dict[str, Any]:
+def _outlines(true: JointMasks, config: PipelineConfig) -> dict[str, NDArray[np.bool_]]:
     """Return the outlines that are large enough for a meaningful Dice."""
     least_mm3 = config.grade.rules.minimum_soft_tissue_edema_mm3
     drawn = {

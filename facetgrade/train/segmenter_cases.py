@@ -148,11 +148,14 @@ class SegmenterDataset(Dataset[dict[str, Tensor]]):
 def warped(view: JointView, warp: Warp) -> JointView:
     """Resample stacks and truth alike.
 
-    How far a stack reaches follows its nearest voxels, so that no voxel is half seen.
+    A stack reaches as far as its nearest voxels do; what lies beyond has no share in
+    the voxels at the edge.
     """
     stacks = view.stacks.astype(np.float32)
     flat = stacks.reshape(-1, *view.structures.shape)
     drawn = warp.linear(flat).reshape(stacks.shape)
+    seen = warp.linear((stacks[:, 1] > 0).astype(np.float32))
+    drawn[:, ::2] /= np.maximum(seen, 0.1)[:, None]
     drawn[:, 1] = warp.nearest(stacks[:, 1])
     drawn *= drawn[:, 1:2] > 0
     return replace(

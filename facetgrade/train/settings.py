@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 from facetgrade.evaluate.settings import BeliefChoices
+from facetgrade.segment.settings import BeliefSettings
+
+LARGEST_BEND_MM = 3.0  # more folds space between knots that are 12 mm apart
 
 
 class _Section(BaseModel):
@@ -82,14 +85,21 @@ class RenderSettings(_Section):
     """How pictures are drawn from a cached patient at every step.
 
     The segmenter's joints are turned by up to `rotation_deg` about each axis, stretched
-    by a factor out of `scale`, moved by up to `shift_mm` and bent by up to `bend_mm`.
+    along each by a factor out of `scale`, moved by up to `shift_mm` and bent by up to
+    `bend_mm`; the localizer bends nothing.
     """
 
     physics_share: float = Field(ge=0.0, le=1.0)
     rotation_deg: float = Field(ge=0.0)
-    scale: tuple[float, float]
+    scale: tuple[PositiveFloat, PositiveFloat]
     shift_mm: float = Field(ge=0.0)
-    bend_mm: float = Field(default=0.0, ge=0.0)
+    bend_mm: float = Field(default=0.0, ge=0.0, le=LARGEST_BEND_MM)
+
+    @model_validator(mode="after")
+    def _is_range(self) -> Self:
+        if self.scale[0] > self.scale[1]:
+            raise ValueError(f"scale must rise, got {self.scale}")
+        return self
 
 
 class DataSettings(_Section):
@@ -112,12 +122,23 @@ class DataSettings(_Section):
 
 
 class FitSettings(BeliefChoices):
-    """Thresholds that are tried on the annotated cases, after those shipped.
+    """Values of ``[segment.belief]`` that are tried on the annotated cases.
 
-    With fewer than `least_joints` of them the shipped settings stay.
+    They come after the values in use, which are not named again. With fewer than
+    `least_joints` different joints, or as many with outlines for the correction, what
+    is in use stays.
     """
 
     least_joints: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _are_beliefs(self) -> Self:
+        usual = {"threshold": 0.5, "smallest_mm3": 0.0, "least_mean_probability": 0.0}
+        for keys in self.lesions.values():
+            for key, values in keys.items():
+                for value in values:
+                    BeliefSettings(**{**usual, key: value})
+        return self
 
 
 class CardSettings(_Section):

@@ -14,7 +14,7 @@ from torch.nn import functional
 from facetgrade.segment.patches import GRID_SHAPE, GRID_SPACING_MM
 from facetgrade.train.settings import RenderSettings
 
-KNOTS = (3, 5, 5)  # of the bending along each axis: about 15 mm apart
+KNOTS = (3, 5, 5)  # of the bending along each axis, 22, 12 and 12 mm apart
 SIZE_MM = np.array(GRID_SHAPE) * np.array(GRID_SPACING_MM)
 
 

@@ -9,6 +9,7 @@ from facetgrade.grade.correction import fit_correction
 from facetgrade.inference.fitted import fitted_settings, settings_in, with_model
 from facetgrade.inference.library import install_model, roll_back, to_toml
 from facetgrade.inference.weights import load_weights
+from facetgrade.train import resolve_start
 from facetgrade.train.install import install_weights
 from facetgrade.train.manifest import read_manifest
 from facetgrade.train.own_settings import fit_own_settings
@@ -39,7 +40,9 @@ FITTED = {
 
 def demonstration(folder, *, least_joints) -> TrainSettings:
     """Settings of the samples, with two thresholds of effusion to try."""
-    settings = read_settings(shipped_path("data_samples/retrain.toml"), TrainSettings)
+    settings = resolve_start(
+        read_settings(shipped_path("data_samples/retrain.toml"), TrainSettings)
+    )
     fit = FitSettings(
         rounds=1,
         least_gain=0.01,
@@ -83,11 +86,11 @@ def test_thresholds_and_correction_are_fitted_to_the_cases_of_training(
     assert len(outlined) == len(training) == 1
 
 
-def test_few_joints_or_no_section_leave_the_shipped_settings(tmp_path, network, capsys):
+def test_few_joints_or_no_section_leave_the_shipped_settings(tmp_path, network, caplog):
     few = demonstration(tmp_path, least_joints=5)
 
     assert fit_own_settings(network, few, tmp_path) == {}
-    assert "not fitted to 4 joints" in capsys.readouterr().out
+    assert "not fitted to 4 joints" in caplog.text
     without = few.model_copy(update={"fit": None})
     assert fit_own_settings(network, without, tmp_path) == {}
 
@@ -124,10 +127,13 @@ def test_fitted_settings_are_installed_and_taken_back_with_their_model(tmp_path)
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"grade": {"rules": {"majority": 0.1}}}, "section grade.rules is not fitted"),
-        ({"localize": {"weights": "x"}}, "section localize is not fitted"),
-        ({"segment": {"weights": "x"}}, "section segment.weights is not fitted"),
-        ({"segment": 3}, "segment is no table"),
+        (
+            {"grade": {"rules": {"majority": 0.1}}},
+            "section 'grade.rules' is not fitted",
+        ),
+        ({"localize": {"weights": "x"}}, "section 'localize' is not fitted"),
+        ({"segment": {"weights": "x"}}, "section 'segment.weights' is not fitted"),
+        ({"segment": 3}, "'segment' is no table"),
         (
             {"segment": {"belief": {"effusion": {"threshold": 7.0}}}},
             "threshold = 7.0.*fitted to it",
@@ -143,10 +149,38 @@ def test_a_weight_file_cannot_change_other_settings(tmp_path, change, problem):
 
 
 def test_damaged_settings_are_refused_in_one_line(tmp_path):
-    for text in ("{", "[1]", "[" * 5000):
+    said = {"architecture": "joint-segmenter"}
+    for text in ("{", "[1]", "[" * 5000, '{"a\\n\\u001b": {}}'):
         with pytest.raises(ModelError, match="fitted settings are damaged") as caught:
-            settings_in(tmp_path / "a.safetensors", {"settings": text})
-        assert "\n" not in str(caught.value)
+            settings_in(tmp_path / "a.safetensors", said | {"settings": text})
+        assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "points", [[0.0, float("nan")], [0.0, float("inf")], range(65)]
+)
+def test_curves_that_would_spoil_measurements_are_refused(tmp_path, points):
+    curve = {"measured": list(points), "true": list(points)}
+    change = {"grade": {"confidence": {"correction": {"perimeter_fraction": curve}}}}
+
+    with pytest.raises(ModelError, match="perimeter_fraction"):
+        settings_in(tmp_path / "a.safetensors", metadata(change))
+
+
+def test_odd_numbers_are_written_as_numbers(tmp_path):
+    change = {"segment": {"belief": {"effusion": {"smallest_mm3": True}}}}
+    path = tmp_path / "active.toml"
+
+    path.write_text(to_toml(settings_in(tmp_path / "a.safetensors", metadata(change))))
+
+    assert read_config(path).segment.belief["effusion"].smallest_mm3 == 1.0
+
+
+def test_a_localizer_has_no_such_settings(tmp_path):
+    said = metadata(FITTED) | {"architecture": "spine-localizer"}
+
+    with pytest.raises(ModelError, match="only a joint-segmenter has such settings"):
+        settings_in(tmp_path / "a.safetensors", said)
 
 
 def test_tables_within_tables_are_written(tmp_path):
@@ -154,6 +188,10 @@ def test_tables_within_tables_are_written(tmp_path):
     path.write_text(to_toml(FITTED))
 
     assert read_config(path).segment.belief["marrow_edema"].smallest_mm3 == 120.0
+
+
+def metadata(settings):
+    return {"architecture": "joint-segmenter", "settings": json.dumps(settings)}
 
 
 def weights(folder, fitted):
