@@ -1,15 +1,19 @@
+import csv
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
+from facetgrade.anatomy import FacetJoint, Level, Side
 from facetgrade.config import merge, read_config, read_settings, shipped_path
 from facetgrade.errors import ModelError
+from facetgrade.evaluate.truth import read_truth
 from facetgrade.grade.correction import fit_correction
 from facetgrade.inference.fitted import fitted_settings, settings_in, with_model
 from facetgrade.inference.library import install_model, roll_back, to_toml
 from facetgrade.inference.weights import load_weights
-from facetgrade.train import resolve_start
+from facetgrade.train import own_settings, resolve_start
 from facetgrade.train.install import install_weights
 from facetgrade.train.manifest import read_manifest
 from facetgrade.train.own_settings import fit_own_settings
@@ -38,8 +42,43 @@ FITTED = {
 }
 
 
-def demonstration(folder, *, least_joints) -> TrainSettings:
+SAMPLES = shipped_path("data_samples")
+
+
+def sample_rows() -> list[dict[str, str]]:
+    """Rows of the samples' manifest with whole paths."""
+    with (SAMPLES / "cases.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        for key in ("source", "mask"):
+            paths = [str(SAMPLES / part) for part in row[key].split(";")]
+            row[key] = ";".join(paths)
+        row["annotated"] = ""
+    return rows
+
+
+def name_of(row) -> str:
+    return f"{row['level']}_{row['side']}"
+
+
+def true_width_mm(row) -> float:
+    """Width of the effusion that the simulator wrote down."""
+    folder = Path(row["source"]).parent / "truth"
+    return read_truth(folder).joints[parse_joint(row)].measures["effusion_width_mm"]
+
+
+def parse_joint(row) -> FacetJoint:
+    return FacetJoint(Level(row["level"]), Side(row["side"]))
+
+
+def demonstration(folder, *, least_joints, rows=None) -> TrainSettings:
     """Settings of the samples, with two thresholds of effusion to try."""
+    manifest = folder / "cases.csv"
+    with manifest.open("w", newline="") as file:
+        rows = rows or sample_rows()
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
     settings = resolve_start(
         read_settings(shipped_path("data_samples/retrain.toml"), TrainSettings)
     )
@@ -51,7 +90,7 @@ def demonstration(folder, *, least_joints) -> TrainSettings:
     )
     data = settings.data.model_copy(
         update={
-            "manifest": shipped_path("data_samples/cases.csv"),
+            "manifest": manifest,
             "splits": folder / "splits.csv",
         }
     )
@@ -93,6 +132,36 @@ def test_few_joints_or_no_section_leave_the_shipped_settings(tmp_path, network, 
     assert "not fitted to 4 joints" in caplog.text
     without = few.model_copy(update={"fit": None})
     assert fit_own_settings(network, without, tmp_path) == {}
+
+
+def test_each_reader_counts_for_what_was_looked_for_where_it_was_found(
+    tmp_path, network, monkeypatch, caplog
+):
+    rows = sample_rows()
+    training = [row for row in rows if row["split"] == "train"]
+    whole, partial, graded, elsewhere = training
+    partial["annotated"] = "lesions;joint_space"
+    graded["mask"] = graded["labels"] = ""
+    elsewhere["z_mm"] = str(float(elsewhere["z_mm"]) + 35.0)
+    second = whole | {"reader": "B", "grade": ""}
+    settings = demonstration(tmp_path, least_joints=1, rows=[*rows, second])
+    monkeypatch.setattr(own_settings, "_fit", lambda joints, *_: joints)
+
+    kept = fit_own_settings(network, settings, tmp_path / "run")
+
+    places = {Path(joint.outlines).parent.name: joint for joint in kept}
+    assert len(kept) == 4
+    assert set(places) == {name_of(row) for row in (whole, partial, graded)}
+    assert f"{elsewhere['level']} {elsewhere['side']}" in caplog.text
+    assert "not found where it was annotated" in caplog.text
+    assert places[name_of(graded)].measures == {}
+    assert places[name_of(graded)].grade == int(graded["grade"])
+    truth = true_width_mm(partial)
+    found = places[name_of(partial)].measures["effusion_width_mm"]
+    assert found == pytest.approx(truth, abs=0.6)
+    one, other = (j for j in kept if Path(j.outlines).parent.name == name_of(whole))
+    assert one.measures == other.measures
+    assert {one.grade, other.grade} == {int(whole["grade"])}
 
 
 def test_a_joint_without_outlines_has_no_say_in_the_correction():
