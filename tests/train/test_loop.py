@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 from torch.utils.data import Dataset
 
 from facetgrade.config import read_settings, shipped_path
+from facetgrade.errors import ConfigError
 from facetgrade.train.loop import learning_rate_factor, run
 from facetgrade.train.settings import TrainSettings
 
@@ -104,3 +106,56 @@ def test_learning_rate_warms_up_and_ends_at_zero():
     assert learning_rate_factor(0, 100, 10) == pytest.approx(0.1)
     assert learning_rate_factor(10, 100, 10) == pytest.approx(1.0)
     assert learning_rate_factor(100, 100, 10) == pytest.approx(0.0)
+
+
+def test_what_is_read_after_the_last_step_may_change(tmp_path):
+    before = with_fit(tmp_path, least_gain=0.01)
+    trained = run(LineTask(), before, tmp_path / "run")
+
+    again = run(LineTask(), with_fit(tmp_path, least_gain=0.5), tmp_path / "run")
+    other = before.model_copy(
+        update={"run": before.run.model_copy(update={"seed": before.run.seed + 1})}
+    )
+
+    assert torch.equal(weights(trained), weights(again))
+    with pytest.raises(ConfigError, match="made with other settings"):
+        run(LineTask(), other, tmp_path / "run")
+
+
+def with_fit(folder, *, least_gain: float) -> TrainSettings:
+    """Ten steps of the template for own cases."""
+    template = read_settings(
+        shipped_path("configs/retrain_segmenter.toml"), TrainSettings
+    ).model_dump()
+    template["run"] |= settings(10).run.model_dump()
+    template["optimizer"] |= {"bfloat16": False, "warmup_steps": 2}
+    template["fit"]["least_gain"] = least_gain
+    template["data"]["manifest"] = shipped_path("data_samples/cases.csv")
+    return TrainSettings.model_validate(template)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"effusion": {"treshold": [0.3]}}, "treshold"),
+        ({"effusion": {"threshold": [1.5]}}, "less than 1"),
+        ({"oedema": {"threshold": [0.5]}}, "lesions"),
+    ],
+)
+def test_only_possible_values_are_tried(tmp_path, change, problem):
+    template = with_fit(tmp_path, least_gain=0.01).model_dump()
+    template["fit"]["lesions"] = change
+
+    with pytest.raises(ValidationError, match=problem):
+        TrainSettings.model_validate(template)
+
+
+@pytest.mark.parametrize(
+    "change", [{"scale": [1.2, 0.8]}, {"scale": [0.0, 1.0]}, {"bend_mm": 9.0}]
+)
+def test_shapes_that_cannot_be_drawn_are_refused(change):
+    values = settings(1).model_dump()
+    values["render"] |= change
+
+    with pytest.raises(ValidationError, match="render"):
+        TrainSettings.model_validate(values)
