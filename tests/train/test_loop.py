@@ -109,10 +109,10 @@ def test_learning_rate_warms_up_and_ends_at_zero():
 
 
 def test_what_is_read_after_the_last_step_may_change(tmp_path):
-    before = with_fit(tmp_path, least_gain=0.01)
+    before = with_fit(least_gain=0.01)
     trained = run(LineTask(), before, tmp_path / "run")
 
-    again = run(LineTask(), with_fit(tmp_path, least_gain=0.5), tmp_path / "run")
+    again = run(LineTask(), with_fit(least_gain=0.5), tmp_path / "run")
     other = before.model_copy(
         update={"run": before.run.model_copy(update={"seed": before.run.seed + 1})}
     )
@@ -122,7 +122,7 @@ def test_what_is_read_after_the_last_step_may_change(tmp_path):
         run(LineTask(), other, tmp_path / "run")
 
 
-def with_fit(folder, *, least_gain: float) -> TrainSettings:
+def with_fit(*, least_gain: float) -> TrainSettings:
     """Ten steps of the template for own cases."""
     template = read_settings(
         shipped_path("configs/retrain_segmenter.toml"), TrainSettings
@@ -142,8 +142,8 @@ def with_fit(folder, *, least_gain: float) -> TrainSettings:
         ({"oedema": {"threshold": [0.5]}}, "lesions"),
     ],
 )
-def test_only_possible_values_are_tried(tmp_path, change, problem):
-    template = with_fit(tmp_path, least_gain=0.01).model_dump()
+def test_only_possible_values_are_tried(change, problem):
+    template = with_fit(least_gain=0.01).model_dump()
     template["fit"]["lesions"] = change
 
     with pytest.raises(ValidationError, match=problem):
