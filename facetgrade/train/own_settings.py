@@ -94,9 +94,8 @@ def fit_own_settings(
     precision = choose_precision(config.inference.precision, device)
     segmenter = make_predictor(network.eval(), precision)
     joints = _read_joints(segmenter, settings.data, config, folder / "outlined")
-    different = {Path(one.outlines).parent for one in joints}
-    if len(different) < settings.fit.least_joints:
-        log.warning("settings are not fitted to %d joints", len(different))
+    if _different(joints) < settings.fit.least_joints:
+        log.warning("settings are not fitted to %d joints", _different(joints))
         return before
     return _fit(joints, settings.fit, config)
 
@@ -114,14 +113,14 @@ def _fit(
         return measure_under(belief, read, config.grade)
 
     belief, tried = choose_belief(_from_those_in_use(choices, joints, config), score)
-    outlined = {Path(one.outlines).parent for one in joints if one.measures}
+    outlined = [joint for joint in joints if joint.measures]
     correction = config.grade.confidence.correction
-    if len(outlined) >= choices.least_joints:
+    if _different(outlined) >= choices.least_joints:
         correction = correction_of(measured(belief), config.grade)
     reached = next(one.total for other, one in tried if other == belief)
     print(  # noqa: T201 - a line of a long command
-        f"settings fitted to {len(joints)} joints: mean of exact share, kappa and Dice "
-        f"{tried[0][1].total:.3f} -> {reached:.3f}",
+        f"settings fitted to {_different(joints)} joints: mean of exact share, kappa and "
+        f"Dice {tried[0][1].total:.3f} -> {reached:.3f}",
         flush=True,
     )
     values = {lesion.value: config_values(one) for lesion, one in belief.items()}
@@ -129,6 +128,11 @@ def _fit(
         "segment": {"belief": values},
         "grade": {"confidence": {"correction": config_values(correction)}},
     }
+
+
+def _different(joints: Sequence[KeptJoint]) -> int:
+    """Count joints once, however many readers they had."""
+    return len({Path(joint.outlines).parent for joint in joints})
 
 
 def _from_those_in_use(
@@ -147,7 +151,7 @@ def _from_those_in_use(
         for lesion in Lesion
         if lesion in used or lesion in choices.lesions
     }
-    gain = max(choices.least_gain, 2.0 / (3.0 * len(joints)))
+    gain = max(choices.least_gain, 2.0 / (3.0 * _different(joints)))
     return choices.model_copy(update={"lesions": lesions, "least_gain": gain})
 
 

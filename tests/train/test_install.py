@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 CURRENT = read_config().segment.weights
 
 
-def trained(folder, name="segmenter-site", seed=0):
+def trained(folder, name="segmenter-site", seed=0, fitted=None):
     """Write the weights of a tiny segmenter as a run does."""
     settings = read_settings(
         shipped_path("configs/train_segmenter.toml"), TrainSettings
@@ -40,7 +40,7 @@ def trained(folder, name="segmenter-site", seed=0):
     folder.mkdir(exist_ok=True)
     network = build("joint-segmenter", **SIZES)
     return install_weights(
-        network, settings, folder, steps=3, metrics={"score": 1.5}, fitted={}
+        network, settings, folder, steps=3, metrics={"score": 1.5}, fitted=fitted or {}
     )
 
 

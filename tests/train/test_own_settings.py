@@ -14,12 +14,12 @@ from facetgrade.inference.fitted import fitted_settings, settings_in, with_model
 from facetgrade.inference.library import install_model, roll_back, to_toml
 from facetgrade.inference.weights import load_weights
 from facetgrade.train import own_settings, resolve_start
-from facetgrade.train.install import install_weights
 from facetgrade.train.manifest import read_manifest
 from facetgrade.train.own_settings import fit_own_settings
 from facetgrade.train.settings import FitSettings, TrainSettings
 from facetgrade.train.splits import lock_splits, read_splits
 from tests.grade.conftest import build_extents
+from tests.train.test_install import trained
 
 SHIPPED = read_config()
 FITTED = {
@@ -40,8 +40,6 @@ FITTED = {
         }
     },
 }
-
-
 SAMPLES = shipped_path("data_samples")
 
 
@@ -176,7 +174,7 @@ def test_a_joint_without_outlines_has_no_say_in_the_correction():
 
 
 def test_fitted_settings_are_installed_and_taken_back_with_their_model(tmp_path):
-    path = weights(tmp_path / "run", FITTED)
+    path = trained(tmp_path / "run", fitted=FITTED)
     own = tmp_path / "models"
 
     installed = install_model(path, own, None, "a test")
@@ -210,7 +208,7 @@ def test_fitted_settings_are_installed_and_taken_back_with_their_model(tmp_path)
     ],
 )
 def test_a_weight_file_cannot_change_other_settings(tmp_path, change, problem):
-    path = weights(tmp_path / "run", merge(FITTED, change))
+    path = trained(tmp_path / "run", fitted=merge(FITTED, change))
 
     with pytest.raises(ModelError, match=problem) as caught:
         install_model(path, tmp_path / "models", None, "a test")
@@ -261,23 +259,3 @@ def test_tables_within_tables_are_written(tmp_path):
 
 def metadata(settings):
     return {"architecture": "joint-segmenter", "settings": json.dumps(settings)}
-
-
-def weights(folder, fitted):
-    """Write tiny weights with fitted settings as a run does."""
-    from facetgrade.networks import build
-
-    settings = read_settings(
-        shipped_path("configs/train_segmenter.toml"), TrainSettings
-    ).model_copy(update={"network": {"channels": [4, 8, 8]}})
-    card = settings.card.model_copy(update={"weights": "segmenter-site"})
-    folder.mkdir(exist_ok=True)
-    network = build("joint-segmenter", channels=[4, 8, 8])
-    return install_weights(
-        network,
-        settings.model_copy(update={"card": card}),
-        folder,
-        steps=1,
-        metrics={"score": 1.0},
-        fitted=json.loads(json.dumps(fitted)),
-    )

@@ -6,7 +6,7 @@ from facetgrade.train.segmenter_cases import JointView, warped
 from facetgrade.train.settings import RenderSettings
 from facetgrade.train.warp import draw_warp
 
-BALL = (slice(10, 20), slice(24, 44), slice(30, 50))
+BOX = (slice(10, 20), slice(24, 44), slice(30, 50))
 
 
 def render(**changes) -> RenderSettings:
@@ -22,12 +22,12 @@ def render(**changes) -> RenderSettings:
 def view() -> JointView:
     """A bright box in one stack, outlined as a structure and as a lesion."""
     stacks = np.zeros((1, 3, *GRID_SHAPE), np.float16)
-    stacks[0, 0][BALL] = 2.0
+    stacks[0, 0][BOX] = 2.0
     stacks[0, 1] = 0.375
     structures = np.zeros(GRID_SHAPE, np.uint8)
-    structures[BALL] = 7
+    structures[BOX] = 7
     lesions = np.zeros((4, *GRID_SHAPE), np.uint8)
-    lesions[1][BALL] = 255
+    lesions[1][BOX] = 255
     return JointView(
         stacks=stacks,
         contrasts=np.zeros(1, np.uint8),
@@ -94,6 +94,21 @@ def test_a_stretched_joint_is_larger():
 
     ratio = (after.structures == 7).sum() / (view().structures == 7).sum()
     assert ratio == pytest.approx(1.2**3, rel=0.1)
+
+
+def test_a_turned_joint_keeps_its_size_and_proportions():
+    def spread_mm2(structures):
+        return np.var(np.argwhere(structures == 7) * [1.5, 0.7, 0.7], axis=0).sum()
+
+    before = view()
+    for seed in range(5):
+        warp = draw_warp(render(rotation_deg=45.0), np.random.default_rng(seed))
+        after = warped(before, warp)
+
+        ratio = (after.structures == 7).sum() / (before.structures == 7).sum()
+        assert ratio == pytest.approx(1.0, rel=0.04)
+        spread = spread_mm2(after.structures)
+        assert spread == pytest.approx(spread_mm2(before.structures), rel=0.04)
 
 
 def test_the_same_seed_draws_the_same_shape():
