@@ -119,8 +119,8 @@ def _fit(
         correction = correction_of(measured(belief), config.grade)
     reached = next(one.total for other, one in tried if other == belief)
     print(  # noqa: T201 - a line of a long command
-        f"settings fitted to {_different(joints)} joints: mean of exact share, kappa and "
-        f"Dice {tried[0][1].total:.3f} -> {reached:.3f}",
+        f"settings fitted to {_different(joints)} joints: "
+        f"mean of exact share, kappa and Dice {tried[0][1].total:.3f} -> {reached:.3f}",
         flush=True,
     )
     values = {lesion.value: config_values(one) for lesion, one in belief.items()}
