@@ -26,7 +26,7 @@ from facetgrade.simulate.tissue import draw_subject_tissue, physics_signals
 from facetgrade.simulate.truth import truth_joint_masks
 from facetgrade.study import Plane
 from facetgrade.study import Sequence as Contrast
-from facetgrade.train.settings import RenderSettings
+from facetgrade.train.settings import USUAL_GAMMA, RenderSettings
 from facetgrade.train.warp import Warp, draw_warp
 
 REGION_MM = 54.0
@@ -142,7 +142,8 @@ class SegmenterDataset(Dataset[dict[str, Tensor]]):
         rng = np.random.default_rng([self.seed, index])
         view = read_view(self.paths[int(rng.integers(len(self.paths)))])
         warp = draw_warp(self.render, rng)
-        return draw_item(warped(view, warp) if warp else view, rng)
+        gamma = self.render.gamma if self.render else USUAL_GAMMA
+        return draw_item(warped(view, warp) if warp else view, rng, gamma)
 
 
 def warped(view: JointView, warp: Warp) -> JointView:
@@ -168,20 +169,30 @@ def warped(view: JointView, warp: Warp) -> JointView:
     )
 
 
-def draw_item(view: JointView, rng: np.random.Generator) -> dict[str, Tensor]:
+def draw_item(
+    view: JointView,
+    rng: np.random.Generator,
+    gamma: tuple[float, float] = USUAL_GAMMA,
+) -> dict[str, Tensor]:
     """Choose some stacks, disturb them, and say what their truth can be."""
-    return show_stacks(view, _choose(view.contrasts, rng), rng)
+    return show_stacks(view, _choose(view.contrasts, rng), rng, gamma)
 
 
 def show_stacks(
-    view: JointView, chosen: NDArray[np.int64], rng: np.random.Generator
+    view: JointView,
+    chosen: NDArray[np.int64],
+    rng: np.random.Generator,
+    gamma: tuple[float, float] = USUAL_GAMMA,
 ) -> dict[str, Tensor]:
-    """Disturb the chosen stacks and say what their truth can be."""
+    """Disturb the chosen stacks, and say what their truth can be.
+
+    `gamma` gives the lowest and the highest exponent of their tone curves.
+    """
     shape = view.structures.shape
     stacks = np.zeros((LARGEST_STACKS, 3, *shape), np.float32)
     contrast = np.zeros(LARGEST_STACKS, np.int64)
     for place, number in enumerate(chosen):
-        stacks[place] = _disturb(view.stacks[number].astype(np.float32), rng)
+        stacks[place] = _disturb(view.stacks[number].astype(np.float32), rng, gamma)
         contrast[place] = view.contrasts[number]
     count = len(chosen)
     reached = (stacks[:count, 1] > 0).any(axis=0)
@@ -281,7 +292,9 @@ def _choose(
 
 
 def _disturb(
-    stack: NDArray[np.float32], rng: np.random.Generator
+    stack: NDArray[np.float32],
+    rng: np.random.Generator,
+    exponents: tuple[float, float],
 ) -> NDArray[np.float32]:
     """Change gain, offset, gamma, bias and noise of one stack; hide parts of it."""
     image, reached = stack[0], stack[1] > 0
@@ -294,7 +307,7 @@ def _disturb(
         + ramps[2] * slope[2]
     )
     lowest = float(image.min())
-    gamma = np.float32(rng.uniform(0.8, 1.25))
+    gamma = np.float32(rng.uniform(*exponents))
     span = max(float(image.max()) - lowest, 1e-3)
     image = (((image - lowest) / span) ** gamma) * span + lowest
     image = (image - lowest) * np.exp(bias) * rng.uniform(0.85, 1.2) + lowest

@@ -11,6 +11,7 @@ from facetgrade.evaluate.settings import BeliefChoices
 from facetgrade.segment.settings import BeliefSettings
 
 LARGEST_BEND_MM = 3.0  # more folds space between knots that are 12 mm apart
+USUAL_GAMMA = (0.8, 1.25)  # exponents of the tone curves of segmenters
 
 
 class _Section(BaseModel):
@@ -86,7 +87,8 @@ class RenderSettings(_Section):
 
     The segmenter's joints are turned by up to `rotation_deg` about each axis, stretched
     along each by a factor out of `scale`, moved by up to `shift_mm` and bent by up to
-    `bend_mm`; the localizer bends nothing.
+    `bend_mm`, and each of their stacks gets a tone curve with an exponent out of
+    `gamma`. The localizer bends nothing and has tone curves of its own.
     """
 
     physics_share: float = Field(ge=0.0, le=1.0)
@@ -94,11 +96,13 @@ class RenderSettings(_Section):
     scale: tuple[PositiveFloat, PositiveFloat]
     shift_mm: float = Field(ge=0.0)
     bend_mm: float = Field(default=0.0, ge=0.0, le=LARGEST_BEND_MM)
+    gamma: tuple[PositiveFloat, PositiveFloat] = USUAL_GAMMA
 
     @model_validator(mode="after")
-    def _is_range(self) -> Self:
-        if self.scale[0] > self.scale[1]:
-            raise ValueError(f"scale must rise, got {self.scale}")
+    def _are_ranges(self) -> Self:
+        for name, (low, high) in (("scale", self.scale), ("gamma", self.gamma)):
+            if low > high:
+                raise ValueError(f"{name} must rise, got {(low, high)}")
         return self
 
 

@@ -151,7 +151,13 @@ def test_only_possible_values_are_tried(change, problem):
 
 
 @pytest.mark.parametrize(
-    "change", [{"scale": [1.2, 0.8]}, {"scale": [0.0, 1.0]}, {"bend_mm": 9.0}]
+    "change",
+    [
+        {"scale": [1.2, 0.8]},
+        {"scale": [0.0, 1.0]},
+        {"bend_mm": 9.0},
+        {"gamma": [2.0, 0.5]},
+    ],
 )
 def test_shapes_that_cannot_be_drawn_are_refused(change):
     values = settings(1).model_dump()

@@ -42,3 +42,22 @@ def test_post_contrast_is_never_read_beside_t2_fs():
         item = draw_item(view(), np.random.default_rng(seed))
         shown = set(item["contrast"][item["present"]].tolist())
         assert not {post, fat_suppressed} <= shown
+
+
+def test_the_tone_curve_has_an_exponent_of_the_range():
+    ramp = np.linspace(0.0, 1.0, int(np.prod(SHAPE)), dtype=np.float32)
+    joint = view()
+    joint.stacks[:, 0] = ramp.reshape(SHAPE)
+    straight, steep = (
+        draw_item(joint, np.random.default_rng(3), gamma=(exponent, exponent))
+        for exponent in (1.0, 3.0)
+    )
+
+    seen = (straight["stacks"][0, 1] > 0).flatten().numpy()
+    # All else that is drawn is the same; only what is neither dark nor bright differs.
+    darker = (straight["stacks"] - steep["stacks"])[0, 0].flatten().numpy()
+    at = ramp[seen]
+    ends = np.isin(at, (0.0, 1.0))
+    np.testing.assert_allclose(darker[seen][ends], 0.0, atol=1e-5)
+    ratio = darker[seen][~ends] / (at - at**3)[~ends]
+    assert ratio.min() > 0.4  # gain and bias leave the difference its sign and size
