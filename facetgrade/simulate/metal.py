@@ -15,7 +15,8 @@ from facetgrade.simulate.scene import Tissue
 # Volume susceptibilities: titanium 182 ppm, tissue -9 ppm (Schenck, Med Phys
 # 1996;23:815, doi 10.1118/1.597854).
 _SUSCEPTIBILITY_PPM = 191.0
-_REACH_MM = 30.0
+_REACH_MM = 45.0  # in which the field of rods falls below what misses fat
+_FADE_MM = 12.0  # at its end, so that no edge of it shows
 _FAT_PPM = 3.4
 # Fat pulses are about 200 Hz wide: beyond a third of 3.4 ppm they miss the fat.
 _MISSED_PPM = 1.2
@@ -72,11 +73,9 @@ def metal_field(
     spectrum *= _dipole(shape, geometry)
     offset = scipy.fft.irfftn(spectrum, s=shape)
     inside = tuple(slice(0, n) for n in metal.shape)
-    return MetalField(
-        box=box,
-        metal=metal,
-        offset_ppm=(_SUSCEPTIBILITY_PPM * offset[inside]).astype(np.float32),
-    )
+    offset_ppm = _SUSCEPTIBILITY_PPM * offset[inside].astype(np.float32)
+    _fade_out(offset_ppm, box, geometry)
+    return MetalField(box=box, metal=metal, offset_ppm=offset_ppm)
 
 
 def missed_fat(field: MetalField) -> NDArray[np.float32]:
@@ -138,6 +137,23 @@ def _box_around(metal: NDArray[np.bool_], spacing_mm: NDArray[np.float64]) -> Bo
             slice(max(int(lines[0]) - margin, 0), min(int(lines[-1]) + margin, count))
         )
     return bounds[0], bounds[1], bounds[2]
+
+
+def _fade_out(
+    offset_ppm: NDArray[np.float32], box: Box, geometry: VolumeGeometry
+) -> None:
+    """Let the field fall to 0 at the ends of its box, in place, not at the block's."""
+    for axis, (part, count) in enumerate(zip(box, geometry.shape, strict=True)):
+        index = np.arange(part.stop - part.start)
+        to_end = np.full(len(index), np.inf)
+        if part.start > 0:
+            to_end = np.minimum(to_end, index)
+        if part.stop < count:
+            to_end = np.minimum(to_end, index[::-1])
+        ramp = np.minimum(to_end * geometry.spacing_mm[axis] / _FADE_MM, 1.0)
+        shape = [-1 if k == axis else 1 for k in range(3)]
+        smooth = ramp * ramp * (3.0 - 2.0 * ramp)
+        offset_ppm *= smooth.astype(np.float32).reshape(shape)
 
 
 def _dipole(shape: list[int], geometry: VolumeGeometry) -> NDArray[np.float32]:

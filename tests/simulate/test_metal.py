@@ -66,3 +66,28 @@ def test_the_fat_pulse_misses_fat_and_hits_water_near_metal():
     far = (0, 0, 0)
     assert missed_fat(field)[far] < 0.05
     assert hit_water(field)[far] > 0.95
+
+
+def test_the_field_has_no_edge_where_its_box_ends():
+    shape = (80, 90, 100)
+    geometry = VolumeGeometry.from_axes(
+        origin_lps_mm=(0.0, 0.0, 0.0),
+        axes=np.eye(3)[::-1],
+        spacing_mm=(2.0, 2.0, 2.0),
+        shape=shape,
+    )
+    tissue = np.full(shape, Tissue.SUBCUTANEOUS_FAT, np.uint8)
+    tissue[38:42, :, 45:49] = Tissue.METAL  # a rod across B0 that leaves the block
+
+    field = metal_field(tissue, geometry)
+
+    assert field.box[1] == slice(0, 90)
+    assert field.box[0].start > 0
+    for axis in (0, 2):
+        for end in (0, -1):
+            assert np.abs(field.offset_ppm.take(end, axis)).max() == 0.0
+    beside = field.metal[:, 0].nonzero()[0].max() + 2
+    # Where the rod leaves the block, its field does too.
+    assert np.abs(field.offset_ppm[beside, 0]).max() > 5.0
+    step = np.abs(np.diff(missed_fat(field)[:, 45], axis=0)).max(axis=1)
+    assert step[[0, 1, -2, -1]].max() < 0.05
