@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Show what a simulated "site" gains from ten annotated cases of its own.
 #   scripts/site_demo.sh [TEST_STUDIES [TRAIN_STUDIES [STEPS]]]    default 40 10 1200
-# Simulates a site with its own look (configs/site.toml), fine-tunes the shipped segmenter
-# on its cases with masks, and again with their grades alone, and compares both with the
-# shipped one on the held-out site studies and on the simulated benchmark. The results go
-# to models/site/.
+# Simulates a site with its own look (configs/site.toml, and the steep tone curve of archives
+# that keep fat-suppressed series as displayed), fine-tunes the shipped segmenter on its
+# cases with masks, and again with their grades alone, and compares both with the shipped
+# one on the held-out site studies and on the simulated benchmark. The results go to
+# models/site/.
 # Takes two hours on two cores, most of them simulation and grading; stopped and started
 # again, it goes on where it was; delete out/site to begin anew. WORKERS (2) studies are
 # simulated at the same time, BENCHMARK_STUDIES (40) are graded, THREADS (2) train. Needs
@@ -16,12 +17,17 @@ export PATH="$PWD/.venv/bin:$PATH"
 test_studies=${1:-40}
 train_studies=${2:-10}
 export out=out/site
-mkdir -p "$out/simulated"
+export tone=3.5
+mkdir -p "$out/simulated" "$out/studies"
 
 simulate_one() {
     [ ! -e "$out/simulated/$1" ] || return 0
-    OMP_NUM_THREADS=1 facetgrade simulate -o "$out/studies" --studies 1 --first "$1" \
-        --seed 515151 --config configs/site.toml
+    rm -rf "$out/fresh-$1" "$out/studies/sim-$(printf %04d "$1")"
+    OMP_NUM_THREADS=1 facetgrade simulate -o "$out/fresh-$1" --studies 1 --first "$1" \
+        --seed 525252 --config configs/site.toml
+    python scripts/apply_tone_curve.py "$out/fresh-$1" "$tone"
+    mv "$out/fresh-$1"/sim-* "$out/studies/"
+    rmdir "$out/fresh-$1"
     touch "$out/simulated/$1"
 }
 export -f simulate_one
