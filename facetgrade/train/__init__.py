@@ -59,10 +59,11 @@ def train(config_path: Path) -> Path:
         task = _make_task(settings, folder)
         state = run(task, settings, folder, device)
         network = state.averaged()
+        before = start_weights(settings) if settings.run.start else None
         blended = settings.run.blend < 1.0
-        if blended:
-            blend_weights(network, start_weights(settings), settings.run.blend)
-        task.finish(network)
+        if blended and before:
+            blend_weights(network, before, settings.run.blend)
+        task.finish(network, before)
         if rank() > 0:
             return models / f"{settings.card.weights}.safetensors"
         measured = task.validate(network) if blended else {}

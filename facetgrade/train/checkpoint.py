@@ -32,6 +32,7 @@ _FREE = (
     "checkpoint_every",
     "device",
     "blend",
+    "mask_size",
 )
 _AFTER = ("fit",)  # sections that are read after the last step
 
@@ -48,8 +49,11 @@ class Task(Protocol):
     def validate(self, network: nn.Module) -> Mapping[str, float]:
         """Return the metrics on validation cases; `score` is better when higher."""
 
-    def finish(self, network: nn.Module) -> None:
-        """Do what is left to do to the averaged weights before they are shipped."""
+    def finish(self, network: nn.Module, before: Mapping[str, Tensor] | None) -> None:
+        """Do what is left to do to the averaged weights before they are shipped.
+
+        `before` are the weights that the run started from, if any.
+        """
 
 
 @dataclass

@@ -82,7 +82,9 @@ class LocalizerTask:
         recall, ranks = float(np.mean(found)), float(np.mean(ranked))
         return {"score": recall * ranks, "recall": recall, "ranks": ranks}
 
-    def finish(self, network: nn.Module) -> None:
+    def finish(
+        self, network: nn.Module, before: Mapping[str, Tensor] | None = None
+    ) -> None:
         """Leave the weights as they are."""
 
 

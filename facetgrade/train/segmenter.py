@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -69,6 +70,7 @@ class SegmenterTask:
             held_out = SegmenterDataset(cases["validation"], settings.run.seed + 1)
             self._validation = [held_out[index] for index in range(VALIDATION_ITEMS)]
         self._weak_weight = 0.0
+        self._like_start = settings.run.mask_size == "start"
         self._annotated: list[dict[str, Tensor]] = []
         if settings.data is not None:
             views = prepare_alone(
@@ -114,29 +116,50 @@ class SegmenterTask:
         named = {f"simulated_{key}": value for key, value in simulated.items()}
         return {**own, **named}
 
-    def finish(self, network: nn.Module) -> None:
-        """Shift each lesion's logit so that masks are as large as the truth.
+    def finish(
+        self, network: nn.Module, before: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Shift each lesion's logit so that masks are as large as they should be.
 
         Dice makes uncertain lesions too large; on the validation patients as many
-        voxels pass 0.5 after the shift as truly are abnormal.
+        voxels pass 0.5 after the shift as truly are abnormal. Or, where the run says
+        so, as many as pass with the weights that it started from: thresholds and
+        correction of the pipeline were fitted to these, and hold for masks of their
+        size. Only simulated patients count then, for whom they were fitted.
         """
-        network.eval()
-        logits: list[list[Tensor]] = [[] for _ in Lesion]
-        abnormal = np.zeros(len(Lesion))
-        outlined = [item for item in self._annotated if bool(item["valid"].any())]
-        for item in outlined or self._validation:
-            batch = to_device(default_collate([item]), device_of(network))
-            with torch.inference_mode():
-                answer = network(batch["stacks"], batch["contrast"], batch["present"])
-            for k in range(len(Lesion)):
-                valid = batch["valid"][0, k]
-                logits[k].append(answer[0, STRUCTURES + k][valid])
-                abnormal[k] += int((batch["lesions"][0, k][valid] >= 0.5).sum())
+        items = [item for item in self._annotated if bool(item["valid"].any())]
+        start = None
+        if self._like_start and before is not None:
+            items, start = [], copy.deepcopy(network)
+            start.load_state_dict(before)
+        items = items or self._validation
+        logits, abnormal = lesion_logits(network, items)
+        if start is not None:
+            wanted, _ = lesion_logits(start, items)
+            abnormal = [int((one > 0.0).sum()) for one in wanted]
         bias = network.get_parameter("head.bias")
         with torch.no_grad():
-            for k, parts in enumerate(logits):
+            for k, one in enumerate(logits):
                 if abnormal[k] >= ENOUGH_VOXELS:
-                    bias[STRUCTURES + k] -= _threshold(torch.cat(parts), abnormal[k])
+                    bias[STRUCTURES + k] -= _threshold(one, abnormal[k])
+
+
+def lesion_logits(
+    network: nn.Module, items: list[dict[str, Tensor]]
+) -> tuple[list[Tensor], list[int]]:
+    """Return the logits of every lesion where it can be seen, and its true voxels."""
+    network.eval()
+    logits: list[list[Tensor]] = [[] for _ in Lesion]
+    abnormal = [0 for _ in Lesion]
+    for item in items:
+        batch = to_device(default_collate([item]), device_of(network))
+        with torch.inference_mode():
+            answer = network(batch["stacks"], batch["contrast"], batch["present"])
+        for k in range(len(Lesion)):
+            valid = batch["valid"][0, k]
+            logits[k].append(answer[0, STRUCTURES + k][valid])
+            abnormal[k] += int((batch["lesions"][0, k][valid] >= 0.5).sum())
+    return [torch.cat(parts) if parts else torch.empty(0) for parts in logits], abnormal
 
 
 def dice_metrics(
@@ -228,9 +251,9 @@ def cache_share_mb(settings: TrainSettings) -> float:
     return budget_mb / max(1, settings.run.workers)
 
 
-def _threshold(logits: Tensor, count: float) -> Tensor:
+def _threshold(logits: Tensor, count: int) -> Tensor:
     """Return the logit that a number of voxels pass."""
-    return logits.sort(descending=True).values[int(count)]
+    return logits.sort(descending=True).values[min(count, len(logits) - 1)]
 
 
 def make_segmenter_case(settings: CaseSettings, case: PlannedCase) -> None:

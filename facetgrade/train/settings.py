@@ -42,12 +42,15 @@ class RunSettings(_Section):
     keep: Literal["last", "best"] = "last"
     patience: int = Field(default=0, ge=0)
     blend: float = Field(default=1.0, gt=0.0, le=1.0)
+    mask_size: Literal["truth", "start"] = "truth"
     device: str = "cpu"
 
     @model_validator(mode="after")
-    def _blends_with_something(self) -> Self:
+    def _starts_from_something(self) -> Self:
         if self.blend < 1.0 and not self.start:
             raise ValueError("run.blend below 1 needs run.start: weights to blend with")
+        if self.mask_size == "start" and not self.start:
+            raise ValueError('run.mask_size = "start" needs run.start')
         return self
 
 
@@ -170,4 +173,8 @@ class TrainSettings(_Section):
     def _fits_to_something(self) -> Self:
         if self.fit and not self.data:
             raise ValueError("section fit needs section data: cases to fit to")
+        if self.run.mask_size == "start" and not self.cases.validation:
+            raise ValueError(
+                'run.mask_size = "start" needs simulated patients in cases.validation'
+            )
         return self

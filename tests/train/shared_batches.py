@@ -78,7 +78,7 @@ class JointTask:
         del network
         return {"score": 0.0}
 
-    def finish(self, network) -> None:
+    def finish(self, network, before=None) -> None:
         pass
 
 
