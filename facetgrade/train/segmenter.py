@@ -29,6 +29,7 @@ from facetgrade.train.cases import (
 )
 from facetgrade.train.losses import class_loss, lesion_loss, partial_class_loss
 from facetgrade.train.manifest import read_manifest
+from facetgrade.train.mask_size import match_mask_size
 from facetgrade.train.mixed_cases import (
     AnnotatedDataset,
     MixedDataset,
@@ -43,7 +44,6 @@ from facetgrade.train.weak_loss import grade_loss
 
 BODY_SPACING_MM, COLUMN_SPACING_MM = 2.0, 0.6
 VALIDATION_ITEMS = 48
-ENOUGH_VOXELS = 2000
 STRUCTURES = len(Structure)
 
 
@@ -121,45 +121,18 @@ class SegmenterTask:
     ) -> None:
         """Shift each lesion's logit so that masks are as large as they should be.
 
-        Dice makes uncertain lesions too large; on the validation patients as many
-        voxels pass 0.5 after the shift as truly are abnormal. Or, where the run says
-        so, as many as pass with the weights that it started from: thresholds and
-        correction of the pipeline were fitted to these, and hold for masks of their
-        size. Only simulated patients count then, for whom they were fitted.
+        As large as the truth of the validation cases, own ones where there are any. Or,
+        where the run says so, as large as with the weights that it started from:
+        thresholds and correction of the pipeline were fitted to these, on simulated
+        patients, and hold for masks of their size.
         """
-        items = [item for item in self._annotated if bool(item["valid"].any())]
-        start = None
+        like = None
         if self._like_start and before is not None:
-            items, start = [], copy.deepcopy(network)
-            start.load_state_dict(before)
-        items = items or self._validation
-        logits, abnormal = lesion_logits(network, items)
-        if start is not None:
-            wanted, _ = lesion_logits(start, items)
-            abnormal = [int((one > 0.0).sum()) for one in wanted]
-        bias = network.get_parameter("head.bias")
-        with torch.no_grad():
-            for k, one in enumerate(logits):
-                if abnormal[k] >= ENOUGH_VOXELS:
-                    bias[STRUCTURES + k] -= _threshold(one, abnormal[k])
-
-
-def lesion_logits(
-    network: nn.Module, items: list[dict[str, Tensor]]
-) -> tuple[list[Tensor], list[int]]:
-    """Return the logits of every lesion where it can be seen, and its true voxels."""
-    network.eval()
-    logits: list[list[Tensor]] = [[] for _ in Lesion]
-    abnormal = [0 for _ in Lesion]
-    for item in items:
-        batch = to_device(default_collate([item]), device_of(network))
-        with torch.inference_mode():
-            answer = network(batch["stacks"], batch["contrast"], batch["present"])
-        for k in range(len(Lesion)):
-            valid = batch["valid"][0, k]
-            logits[k].append(answer[0, STRUCTURES + k][valid])
-            abnormal[k] += int((batch["lesions"][0, k][valid] >= 0.5).sum())
-    return [torch.cat(parts) if parts else torch.empty(0) for parts in logits], abnormal
+            like = copy.deepcopy(network)
+            like.load_state_dict(before)
+        own = [item for item in self._annotated if bool(item["valid"].any())]
+        simulated = like is not None or not own
+        match_mask_size(network, self._validation if simulated else own, like)
 
 
 def dice_metrics(
@@ -249,11 +222,6 @@ def cache_share_mb(settings: TrainSettings) -> float:
     """Return the memory of each worker's cache."""
     budget_mb = settings.data.cache_mb if settings.data else 0.0
     return budget_mb / max(1, settings.run.workers)
-
-
-def _threshold(logits: Tensor, count: int) -> Tensor:
-    """Return the logit that a number of voxels pass."""
-    return logits.sort(descending=True).values[min(count, len(logits) - 1)]
 
 
 def make_segmenter_case(settings: CaseSettings, case: PlannedCase) -> None:
