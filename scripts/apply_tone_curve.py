@@ -6,8 +6,8 @@ Rewrites the files of such series in all folders named dicom below FOLDER; they 
 known by the value FS of ScanOptions.
 
 A pixel becomes top * (pixel / top) ** EXPONENT, where top is the 99.5th percentile of
-its series; an exponent above 1 makes all that is not bright darker. Order and places
-of gray values stay: little is lost but the usual contrast.
+its series; an exponent above 1 makes all that is not bright darker. The order of gray
+values stays, but the darkest come to share one after rounding, as they do in archives.
 """
 
 import sys
@@ -36,7 +36,7 @@ def main() -> None:
         top = max(np.percentile(np.stack(pixels), TOP_PERCENTILE), 1.0)
         for (path, dataset), before in zip(files, pixels, strict=True):
             after = top * (before / top) ** exponent
-            largest = 2**dataset.BitsStored - 1
+            largest = 2 ** (dataset.BitsStored - dataset.PixelRepresentation) - 1
             after = np.rint(after).clip(0, largest).astype(before.dtype)
             dataset.PixelData = after.tobytes()
             dataset.save_as(path)
