@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from facetgrade.simulate.scene import Tissue
 # Volume susceptibilities: titanium 182 ppm, tissue -9 ppm (Schenck, Med Phys
 # 1996;23:815, doi 10.1118/1.597854).
 _SUSCEPTIBILITY_PPM = 191.0
-_REACH_MM = 45.0  # in which the field of rods falls below what misses fat
+_REACH_MM = 45.0  # where the field of screws is too weak to miss fat
 _FADE_MM = 12.0  # at its end, so that no edge of it shows
 _FAT_PPM = 3.4
 # Fat pulses are about 200 Hz wide: beyond a third of 3.4 ppm they miss the fat.
@@ -80,14 +81,34 @@ def metal_field(
 
 def missed_fat(field: MetalField) -> NDArray[np.float32]:
     """Compute the share of fat that suppression misses where the field is off."""
-    excess = (np.abs(field.offset_ppm) - _MISSED_PPM) / _MISSED_EDGE_PPM
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(excess, -30.0, 30.0))), np.float32)
+    return _beyond_even(_missed_share, field.offset_ppm)
 
 
 def hit_water(field: MetalField) -> NDArray[np.float32]:
     """Compute the share of water that the fat pulse leaves: some resonates as fat."""
-    hit = np.exp(-(((field.offset_ppm + _FAT_PPM) / (2.0 * _MISSED_PPM)) ** 4))
-    return np.asarray(1.0 - 0.9 * hit, np.float32)
+    return np.float32(1.0) - _beyond_even(_hit_share, field.offset_ppm)
+
+
+def _missed_share(offset_ppm: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Share of fat outside the band of the pulse."""
+    excess = (np.abs(offset_ppm) - _MISSED_PPM) / _MISSED_EDGE_PPM
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(excess, -30.0, 30.0))))
+
+
+def _hit_share(offset_ppm: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Share of water inside the band of the pulse."""
+    hit = np.exp(-(((offset_ppm + _FAT_PPM) / (2.0 * _MISSED_PPM)) ** 4))
+    return np.asarray(0.9 * hit)
+
+
+def _beyond_even(
+    share: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    offset_ppm: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Rescale from what an even field has to 1: nothing begins where the box does."""
+    even = share(np.zeros(1, np.float32))
+    beyond = (share(offset_ppm) - even) / (1.0 - even)
+    return np.asarray(np.maximum(beyond, 0.0), np.float32)
 
 
 def displace(

@@ -137,7 +137,7 @@ def draw_annotated(
         joint = warped(joint, warp)
         covered = warp.nearest(covered[None].astype(np.float32))[0] > 0
     gamma = render.gamma if render else USUAL_GAMMA
-    item = show_stacks(joint, choose_stacks(view.contrasts, rng), rng, gamma)
+    item = show_stacks(joint, choose_stacks(view.contrasts, rng), rng, gamma=gamma)
     reached = torch.from_numpy(covered)
     lesions = torch.from_numpy(view.known_lesions[reader])
     known = torch.from_numpy(view.known_structures[reader])

@@ -29,7 +29,7 @@ from facetgrade.train.cases import (
 )
 from facetgrade.train.losses import class_loss, lesion_loss, partial_class_loss
 from facetgrade.train.manifest import read_manifest
-from facetgrade.train.mask_size import match_mask_size
+from facetgrade.train.mask_size import STRUCTURES, match_mask_size
 from facetgrade.train.mixed_cases import (
     AnnotatedDataset,
     MixedDataset,
@@ -44,7 +44,6 @@ from facetgrade.train.weak_loss import grade_loss
 
 BODY_SPACING_MM, COLUMN_SPACING_MM = 2.0, 0.6
 VALIDATION_ITEMS = 48
-STRUCTURES = len(Structure)
 
 
 class SegmenterTask:
@@ -124,7 +123,7 @@ class SegmenterTask:
         As large as the truth of the validation cases, own ones where there are any. Or,
         where the run says so, as large as with the weights that it started from:
         thresholds and correction of the pipeline were fitted to these, on simulated
-        patients, and hold for masks of their size.
+        patients. Size is what passes 0.5.
         """
         like = None
         if self._like_start and before is not None:

@@ -143,7 +143,7 @@ class SegmenterDataset(Dataset[dict[str, Tensor]]):
         view = read_view(self.paths[int(rng.integers(len(self.paths)))])
         warp = draw_warp(self.render, rng)
         gamma = self.render.gamma if self.render else USUAL_GAMMA
-        return draw_item(warped(view, warp) if warp else view, rng, gamma)
+        return draw_item(warped(view, warp) if warp else view, rng, gamma=gamma)
 
 
 def warped(view: JointView, warp: Warp) -> JointView:
@@ -172,16 +172,18 @@ def warped(view: JointView, warp: Warp) -> JointView:
 def draw_item(
     view: JointView,
     rng: np.random.Generator,
+    *,
     gamma: tuple[float, float] = USUAL_GAMMA,
 ) -> dict[str, Tensor]:
     """Choose some stacks, disturb them, and say what their truth can be."""
-    return show_stacks(view, _choose(view.contrasts, rng), rng, gamma)
+    return show_stacks(view, _choose(view.contrasts, rng), rng, gamma=gamma)
 
 
 def show_stacks(
     view: JointView,
     chosen: NDArray[np.int64],
     rng: np.random.Generator,
+    *,
     gamma: tuple[float, float] = USUAL_GAMMA,
 ) -> dict[str, Tensor]:
     """Disturb the chosen stacks, and say what their truth can be.

@@ -173,7 +173,15 @@ class TrainSettings(_Section):
     def _fits_to_something(self) -> Self:
         if self.fit and not self.data:
             raise ValueError("section fit needs section data: cases to fit to")
-        if self.run.mask_size == "start" and not self.cases.validation:
+        return self
+
+    @model_validator(mode="after")
+    def _can_match_mask_size(self) -> Self:
+        if self.run.mask_size == "truth":
+            return self
+        if self.run.architecture != "joint-segmenter":
+            raise ValueError('run.mask_size = "start" is for the joint-segmenter')
+        if not sum(self.cases.validation.values()):
             raise ValueError(
                 'run.mask_size = "start" needs simulated patients in cases.validation'
             )

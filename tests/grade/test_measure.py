@@ -165,8 +165,8 @@ def test_orientation_in_the_patient_does_not_matter(build_joint, shipped):
     ("thickness_mm", "ends"),
     [
         pytest.param((1.6, 4.0), 1, id="thick"),
-        # Voxels of 0.7 mm give a ring hardly thicker than the 1 mm that counts its
-        # rounded ends: of 1000 drawn rings, 4 of 400 thin ones lost both last sectors.
+        # Drawn on voxels of 0.7 mm a ring has round ends, which may be thinner than
+        # the 1 mm that counts: 4 of 400 thin rings lost a sector at each end.
         pytest.param((1.3, 1.6), 2, id="thin"),
     ],
 )

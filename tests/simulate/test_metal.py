@@ -89,5 +89,7 @@ def test_the_field_has_no_edge_where_its_box_ends():
     beside = field.metal[:, 0].nonzero()[0].max() + 2
     # Where the rod leaves the block, its field does too.
     assert np.abs(field.offset_ppm[beside, 0]).max() > 5.0
-    step = np.abs(np.diff(missed_fat(field)[:, 45], axis=0)).max(axis=1)
-    assert step[[0, 1, -2, -1]].max() < 0.05
+    for share in (missed_fat(field), 1.0 - hit_water(field)):
+        step = np.abs(np.diff(share[:, 45], axis=0)).max(axis=1)
+        assert share[[0, -1]].max() == 0.0
+        assert step[[0, 1, -2, -1]].max() < 0.05

@@ -92,9 +92,14 @@ def test_without_items_nothing_changes():
 
 @pytest.mark.parametrize(
     ("section", "change"),
-    [("run", {"start": "", "blend": 1.0}), ("cases", {"validation": {}})],
+    [
+        ("run", {"start": "", "blend": 1.0}),
+        ("run", {"architecture": "spine-localizer"}),
+        ("cases", {"validation": {}}),
+        ("cases", {"validation": {"parametric": 0}}),
+    ],
 )
-def test_the_size_of_the_start_needs_a_start_and_simulated_patients(section, change):
+def test_the_size_of_the_start_needs_a_segmenter_a_start_and_patients(section, change):
     path = shipped_path("configs/retrain_segmenter.toml")
     values = read_settings(path, TrainSettings).model_dump()
     assert values["run"]["mask_size"] == "start"
