@@ -1,4 +1,4 @@
-"""Give series with fat suppression a tone curve, as archives of displayed images have.
+"""Give series with fat suppression a steep tone curve that does not saturate.
 
 Usage: apply_tone_curve.py FOLDER EXPONENT
 
@@ -7,7 +7,7 @@ known by the value FS of ScanOptions.
 
 A pixel becomes top * (pixel / top) ** EXPONENT, where top is the 99.5th percentile of
 its series; an exponent above 1 makes all that is not bright darker. The order of gray
-values stays, but the darkest come to share one after rounding, as they do in archives.
+values stays, but the darkest come to share one after rounding.
 """
 
 import sys

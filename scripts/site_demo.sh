@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Show what a simulated "site" gains from ten annotated cases of its own.
 #   scripts/site_demo.sh [TEST_STUDIES [TRAIN_STUDIES [STEPS]]]    default 40 10 1200
-# Simulates a site with its own look (configs/site.toml, and the steep tone curve of archives
-# that keep fat-suppressed series as displayed), fine-tunes the shipped segmenter on its
-# cases with masks, and again with their grades alone, and compares both with the shipped
-# one on the held-out site studies and on the simulated benchmark. The results go to
-# models/site/.
+# Simulates a site with its own look (configs/site.toml, and a steep tone curve on series with
+# fat suppression), fine-tunes the shipped segmenter on its cases with masks, and again with
+# their grades alone, and compares both with the shipped one on the held-out site studies and
+# on the simulated benchmark. The results go to models/site/.
 # Takes two hours on two cores, most of them simulation and grading; stopped and started
 # again, it goes on where it was; delete out/site to begin anew. WORKERS (2) studies are
 # simulated at the same time, BENCHMARK_STUDIES (40) are graded, THREADS (2) train. Needs

@@ -37,7 +37,7 @@ def item():
     torch.manual_seed(3)
     brightness = torch.randn(SHAPE)
     lesions = torch.zeros(LESIONS, *SHAPE)
-    lesions[0] = brightness > 0.25  # 2889 of 7200 voxels
+    lesions[0] = brightness > 0.25  # about 40 % of 7200 voxels
     lesions[1, 0] = 1.0  # 900, too few to tell
     return {
         "stacks": brightness[None, None],
