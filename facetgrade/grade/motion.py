@@ -3,7 +3,9 @@
 A patient who moves between echo trains leaves neighboring lines of k-space that do not
 belong together. In the magnitude image such lines lose power wherever a line and its
 mirror image come from different poses, so the power falls and rises from line to line
-along the phase axis, which anatomy alone does not do at fine detail.
+along the phase axis, which anatomy alone does not do at fine detail. The lines are
+compared in images whose gray values were given one distribution, by their ranks: the
+bright spikes of a steep tone curve fill k-space as motion does.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ _CUTOFF_FALL = 0.4  # of the logarithm of the power; still images fall by less
 _WINDOW = 4
 _TREND = 41
 _LEAST_LINES = 24
+_QUANTILES = 1001  # between them gray values are interpolated
+_SKEW = 4.0  # most of a fat-suppressed image is dark
+_SAMPLED = 10  # every so many-th gray value is enough for them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,11 +73,11 @@ def measure_motion(series: Series, settings: MotionSettings) -> MotionMeasure:
     groups: dict[tuple[int, ...], list[Stack]] = {}
     for stack in series.stacks:
         groups.setdefault(stack.volume.geometry.shape[1:], []).append(stack)
-    measures = [
-        _measure_lines(_power(stacks, settings), axis)
-        for stacks in groups.values()
-        for axis in (0, 1)
-    ]
+    measures = []
+    for stacks in groups.values():
+        planes = _evenly_chosen(stacks, settings)
+        acquired, even = _power(planes), _power(_even_tones(planes))
+        measures += [_measure_lines(acquired, even, axis) for axis in (0, 1)]
     return MotionMeasure(
         step=max(measure.step for measure in measures),
         ripple=max(measure.ripple for measure in measures),
@@ -105,11 +110,24 @@ def smooth_lines(lines: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([first, smooth, last])
 
 
-def _power(stacks: Sequence[Stack], settings: MotionSettings) -> NDArray[np.float64]:
-    """Add up the power spectra of evenly chosen slices."""
+def _evenly_chosen(
+    stacks: Sequence[Stack], settings: MotionSettings
+) -> NDArray[np.float32]:
+    """Take slices of one shape from the whole series."""
     total = sum(stack.volume.geometry.shape[0] for stack in stacks)
     every = max(1, -(-total // settings.slices))
-    planes = np.concatenate([stack.volume.voxels[::every] for stack in stacks])
+    return np.concatenate([stack.volume.voxels[::every] for stack in stacks])
+
+
+def _even_tones(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give gray values a distribution that no tone curve changes."""
+    share = np.linspace(0.0, 1.0, _QUANTILES)
+    values = np.quantile(planes.ravel()[::_SAMPLED], share)
+    return np.interp(planes, values, share**_SKEW).astype(np.float32)
+
+
+def _power(planes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Add up the power spectra of slices."""
     rows, columns = (tapered_window(n).astype(np.float32) for n in planes.shape[1:])
     planes = planes - planes.mean(axis=(1, 2), keepdims=True)
     planes *= rows[:, None] * columns
@@ -117,9 +135,15 @@ def _power(stacks: Sequence[Stack], settings: MotionSettings) -> NDArray[np.floa
     return np.asarray((np.abs(spectrum) ** 2).sum(axis=0), np.float64)
 
 
-def _measure_lines(power: NDArray[np.float64], axis: int) -> MotionMeasure:
-    """Measure the lines along one axis of a power spectrum."""
-    lines = _log_power(np.moveaxis(power, axis, 0))
+def _measure_lines(
+    acquired: NDArray[np.float64], even: NDArray[np.float64], axis: int
+) -> MotionMeasure:
+    """Measure the lines along one axis that the first of two spectra holds."""
+    last = _last_acquired(np.moveaxis(acquired, axis, 0))
+    power = np.moveaxis(even, axis, 0)
+    frequency = np.arange(power.shape[0] // 2 + 1) / power.shape[0]
+    kept = (frequency > _LOWEST_LINE) & (frequency < _KEPT * last)
+    lines = _log_mean(power, *_CROSS_BAND)[kept]
     if len(lines) < _LEAST_LINES:
         return MotionMeasure(step=0.0, ripple=0.0)
     ripple = lines - smooth_lines(lines)
@@ -131,18 +155,13 @@ def _measure_lines(power: NDArray[np.float64], axis: int) -> MotionMeasure:
     )
 
 
-def _log_power(power: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the log power of the acquired lines, from low to high frequency."""
-    count = power.shape[0] // 2 + 1
-    across = np.abs(scipy.fft.fftfreq(power.shape[1]))
-    frequency = np.arange(count) / power.shape[0]
-    central = np.log(_mean_between(power, across, 0.0, 0.1)[:count])
+def _last_acquired(power: NDArray[np.float64]) -> float:
+    """Return the frequency beyond which the scanner left k-space empty."""
+    central = _log_mean(power, 0.0, 0.1)
     low, high = np.percentile(central, 2.0), central[3:8].mean()
-    acquired = frequency[central > low + 0.2 * (high - low)]
-    lines = np.log(_mean_between(power, across, *_CROSS_BAND)[:count])
-    last = min(acquired.max(initial=0.0), _cutoff(lines) / power.shape[0])
-    kept = (frequency > _LOWEST_LINE) & (frequency < _KEPT * last)
-    return np.asarray(lines[kept])
+    filled = np.flatnonzero(central > low + 0.2 * (high - low))
+    last = min(filled.max(initial=0), _cutoff(_log_mean(power, *_CROSS_BAND)))
+    return float(last) / float(power.shape[0])
 
 
 def _cutoff(lines: NDArray[np.float64]) -> int:
@@ -159,10 +178,15 @@ def _cutoff(lines: NDArray[np.float64]) -> int:
     return int(fall.argmax()) if fall.max(initial=0.0) > _CUTOFF_FALL else len(lines)
 
 
-def _mean_between(
-    power: NDArray[np.float64], across: NDArray[np.float64], low: float, high: float
+def _log_mean(
+    power: NDArray[np.float64], low: float, high: float
 ) -> NDArray[np.float64]:
-    """Average each line over a band of the other axis; never quite 0."""
-    band = power[:, (across >= low) & (across < high)].mean(axis=1)
+    """Average each line over a band of the other axis; logarithm, never infinite.
+
+    Lines from the lowest frequency to the highest.
+    """
+    across = np.abs(scipy.fft.fftfreq(power.shape[1]))
+    lines = power[: power.shape[0] // 2 + 1, (across >= low) & (across < high)]
+    band = lines.mean(axis=1)
     least = 1e-9 * float(band.max(initial=0.0)) + np.finfo(float).tiny
-    return np.asarray(np.maximum(band, least), np.float64)
+    return np.asarray(np.log(np.maximum(band, least)), np.float64)

@@ -53,6 +53,15 @@ def test_brightness_does_not_matter(severity):
     )
 
 
+@pytest.mark.parametrize("exponent", [0.5, 2.0, 3.0])
+@pytest.mark.parametrize("shift", [0, 7])
+def test_a_tone_curve_does_not_matter(severity, shift, exponent):
+    images = moved(STILL, shift)
+    assert severity(100.0 * (images / 100.0) ** exponent) == pytest.approx(
+        severity(images), abs=0.15
+    )
+
+
 def test_slices_in_many_blocks_are_measured_together(shipped):
     settings = shipped.acceptance.motion
     whole = series_of(STILL, Sequence.T2_FS)
