@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Show what a simulated "site" gains from ten annotated cases of its own.
-#   scripts/site_demo.sh [TEST_STUDIES [TRAIN_STUDIES [STEPS]]]    default 40 10 1200
+#   scripts/site_demo.sh [TEST_STUDIES [TRAIN_STUDIES [STEPS]]]    default 40 10 1600
 # Simulates a site with its own look (configs/site.toml, and a steep tone curve on series with
 # fat suppression), fine-tunes the shipped segmenter on its cases with masks, and again with
 # their grades alone, and compares both with the shipped one on the held-out site studies and
@@ -18,6 +18,13 @@ train_studies=${2:-10}
 export out=out/site
 export tone=3.5
 mkdir -p "$out/simulated" "$out/studies"
+look="$out/look.txt"
+{ cat configs/site.toml; echo "tone curve $tone"; } >"$look.new"
+if [ -e "$look" ] && ! cmp -s "$look" "$look.new"; then
+    echo "$out holds studies of a site with another look; delete it to begin anew" >&2
+    exit 1
+fi
+mv "$look.new" "$look"
 
 simulate_one() {
     [ ! -e "$out/simulated/$1" ] || return 0
@@ -39,7 +46,7 @@ python scripts/list_cases.py "$out/studies" "$out/grades.csv" --train "$train_st
 for kind in masks grades; do
     sed -e "s|^name = .*|name = \"segmenter-site-$kind\"|" \
         -e "s|^folder = .*|folder = \"$out/runs\"|" \
-        -e "s|^steps = .*|steps = ${3:-1200}|" \
+        -e "s|^steps = .*|steps = ${3:-1600}|" \
         -e "s|^threads = .*|threads = ${THREADS:-2}|" \
         -e 's|^keep = .*|keep = "last"|' \
         -e 's|^sources = .*|sources = { parametric = 12, mean-shape = 12 }|' \

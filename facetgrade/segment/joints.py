@@ -25,7 +25,7 @@ from facetgrade.study import Plane, Series, Study
 from facetgrade.study import Sequence as Contrast
 
 MIN_JOINT_SPACE_VOXELS = 20
-HALF_WINDOW_MM = 11.0  # a facet is 15-17 mm high, the next one 35 mm away
+HALF_WINDOW_MM = 11.0  # a facet is 15-17 mm high and wide, the next ones 25-35 mm away
 WINDOW_STEPS = 5
 
 
@@ -109,8 +109,8 @@ def refine_locations(
 ) -> Localization:
     """Move located joints to the centroid of their outlined joint space.
 
-    A joint that no axial series shows stays where the localizer found it: slices of
-    4 mm along the joint outline its space less truly than the localizer finds it.
+    All series are read together. A joint that slices of one sagittal series alone show
+    stays where the localizer found it: they outline its space less truly.
     Joints that were not asked for stay too, unless the level names are assumed, so
     that any of them may be the one that is meant.
 
@@ -138,8 +138,9 @@ def refine_locations(
         if localization.level_assumed
         or (joint.level and FacetJoint(joint.level, joint.side) in joints)
     ]
-    sharpest = _sharpest(study.series)
-    views = [view for view in (_view(sharpest, j) for j in wanted) if _is_crossed(view)]
+    views = [
+        view for view in (_view(study.series, j) for j in wanted) if _is_outlined(view)
+    ]
     readings = read_joints(
         [_question(view, None) for view in views],
         segmenter,
@@ -156,22 +157,10 @@ def refine_locations(
     return dataclasses.replace(localization, joints=tuple(moved))
 
 
-def _is_crossed(view: _View) -> bool:
-    """Tell whether slices across the joint show it."""
-    return any(one.plane is Plane.AXIAL for one in view.series)
-
-
-def _sharpest(series: Sequence[Series]) -> list[Series]:
-    """Choose the series with the finest voxels of each plane: a quick look."""
-    best: dict[Plane, Series] = {}
-    for one in sorted(series, key=_voxel_mm3):
-        best.setdefault(one.plane, one)
-    return list(best.values())
-
-
-def _voxel_mm3(series: Series) -> float:
-    """Return the size of a voxel of the first stack."""
-    return series.stacks[0].volume.geometry.voxel_volume_mm3
+def _is_outlined(view: _View) -> bool:
+    """Tell whether slices across the joint, or of several series, show it."""
+    planes = [one.plane for one in view.series]
+    return Plane.AXIAL in planes or len(planes) > 1
 
 
 def _moved(
@@ -204,18 +193,17 @@ def joint_space_center(
 ) -> NDArray[np.float64] | None:
     """Return the centroid of the outlined joint space in LPS mm.
 
-    The joints above and below may reach into the grid, so the mean is taken in a
-    window of one joint's height that moves to where the joint space is.
+    The joints above, below and beside it may reach into the grid, so the mean is taken
+    in a window of one joint's size that moves to where the joint space is.
     """
     indices = np.argwhere(reading.structures == Structure.JOINT_SPACE)
-    heights_mm = indices[:, 0] * grid.spacing_mm[0]
-    middle_mm = (grid.shape[0] - 1) / 2 * grid.spacing_mm[0]
-    near = np.abs(heights_mm - middle_mm) <= HALF_WINDOW_MM
-    for _ in range(WINDOW_STEPS):
+    points_mm = indices * grid.spacing_mm
+    middle_mm = (np.array(grid.shape) - 1) / 2 * grid.spacing_mm
+    for _ in range(1 + WINDOW_STEPS):
+        near = np.all(np.abs(points_mm - middle_mm) <= HALF_WINDOW_MM, axis=1)
         if near.sum() < MIN_JOINT_SPACE_VOXELS:
             return None
-        middle_mm = float(heights_mm[near].mean())
-        near = np.abs(heights_mm - middle_mm) <= HALF_WINDOW_MM
+        middle_mm = points_mm[near].mean(axis=0)
     return grid.to_lps(indices[near].mean(axis=0))
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,17 @@ def test_the_joint_of_the_next_level_does_not_move_the_center():
     crowded = joint_space_center(GRID, reading(slice(10, 20), slice(0, 3)))
 
     assert crowded == pytest.approx(alone)
+
+
+def test_the_joint_of_the_other_side_does_not_move_the_center():
+    alone = reading(slice(10, 20))
+    beside = np.array(alone.structures)
+    beside[10:20, 28:36, 60:68] = Structure.JOINT_SPACE  # 19 mm away
+    crowded = replace(alone, structures=beside)
+
+    assert joint_space_center(GRID, crowded) == pytest.approx(
+        joint_space_center(GRID, alone)
+    )
 
 
 def test_too_little_joint_space_has_no_center():
