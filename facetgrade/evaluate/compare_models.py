@@ -129,8 +129,8 @@ def compare_models(
     hashes = {role: entry.sha256 for role, entry in entries.items()}
     result: Section = {
         "made": made_by("compare_models.toml", settings, hashes),
-        "new": {"name": new, "sha256": hashes["new"]},
-        "current": {"name": current, "sha256": hashes["current"]},
+        "new": {"name": Path(new).name, "sha256": hashes["new"]},
+        "current": {"name": Path(current).name, "sha256": hashes["current"]},
         "manifest_sha256": manifest.sha256,
         "held_out": sorted({row.subject for row in rows}),
         "verdict": verdict,

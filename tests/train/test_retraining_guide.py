@@ -37,6 +37,8 @@ def test_the_five_commands_end_with_a_study_graded_by_the_installed_model(
         result = CliRunner().invoke(app, line)
         assert result.exit_code == 0, f"{line}: {result.output} {result.exception!r}"
 
+    compared = json.loads((tmp_path / "runs/compared/comparison.json").read_text())
+    assert compared["new"]["name"] == "segmenter-site"  # wherever the file lies
     table = (tmp_path / "runs" / "graded" / "joints.csv").read_text()
     assert (
         json.loads((tmp_path / "runs/check/findings.json").read_text())["findings"]
