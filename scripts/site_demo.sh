@@ -15,22 +15,27 @@ export PATH="$PWD/.venv/bin:$PATH"
 
 test_studies=${1:-40}
 train_studies=${2:-10}
+steps=${3:-1600}
 export out=out/site
 export tone=3.5
+export seed=525252
 mkdir -p "$out/simulated" "$out/studies"
-look="$out/look.txt"
-{ cat configs/site.toml; echo "tone curve $tone"; } >"$look.new"
-if [ -e "$look" ] && ! cmp -s "$look" "$look.new"; then
-    echo "$out holds studies of a site with another look; delete it to begin anew" >&2
-    exit 1
+asked="$out/asked.txt" # what was simulated and trained with
+now="$(cat configs/site.toml)
+tone curve $tone, seed $seed, $train_studies cases, $steps steps"
+if [ -e "$asked" ] || [ -n "$(ls "$out/simulated")" ]; then
+    if [ ! -e "$asked" ] || [ "$(cat "$asked")" != "$now" ]; then
+        echo "$out holds another site or training; delete it to begin anew" >&2
+        exit 1
+    fi
 fi
-mv "$look.new" "$look"
+echo "$now" >"$asked"
 
 simulate_one() {
     [ ! -e "$out/simulated/$1" ] || return 0
     rm -rf "$out/fresh-$1" "$out/studies/sim-$(printf %04d "$1")"
     OMP_NUM_THREADS=1 facetgrade simulate -o "$out/fresh-$1" --studies 1 --first "$1" \
-        --seed 525252 --config configs/site.toml
+        --seed "$seed" --config configs/site.toml
     python scripts/apply_tone_curve.py "$out/fresh-$1" "$tone"
     mv "$out/fresh-$1"/sim-* "$out/studies/"
     rmdir "$out/fresh-$1"
@@ -46,7 +51,7 @@ python scripts/list_cases.py "$out/studies" "$out/grades.csv" --train "$train_st
 for kind in masks grades; do
     sed -e "s|^name = .*|name = \"segmenter-site-$kind\"|" \
         -e "s|^folder = .*|folder = \"$out/runs\"|" \
-        -e "s|^steps = .*|steps = ${3:-1600}|" \
+        -e "s|^steps = .*|steps = $steps|" \
         -e "s|^threads = .*|threads = ${THREADS:-2}|" \
         -e 's|^keep = .*|keep = "last"|' \
         -e 's|^sources = .*|sources = { parametric = 12, mean-shape = 12 }|' \

@@ -29,7 +29,7 @@ def models_page(result: Section) -> str:
     result : dict
         What is in comparison.json.
     """
-    new, current = result["new"]["name"], result["current"]["name"]
+    new, current = _names(result)
     lead = f"{new} is {result['verdict']}: {'; '.join(result['reasons'])}"
     blocks = [Block("Held-out cases", TEXT, _tables(result["own"]))]
     if result["benchmark"] is not None:
@@ -43,6 +43,15 @@ def models_page(result: Section) -> str:
         ("facetgrade", str(result["made"]["version"])),
     ]
     return render(f"{new} against {current}", lead, blocks, made)
+
+
+def _names(result: Section) -> tuple[str, str]:
+    """Tell the models apart, by the first digits of their hashes where names agree."""
+    new, current = result["new"], result["current"]
+    if new["name"] != current["name"]:
+        return new["name"], current["name"]
+    first, second = (f"{m['name']} ({m['sha256'][:8]})" for m in (new, current))
+    return first, second
 
 
 def _tables(section: Section) -> tuple[Table, ...]:

@@ -4,8 +4,9 @@ A patient who moves between echo trains leaves neighboring lines of k-space that
 belong together. In the magnitude image such lines lose power wherever a line and its
 mirror image come from different poses, so the power falls and rises from line to line
 along the phase axis, which anatomy alone does not do at fine detail. The lines are
-compared in images whose gray values were given one distribution, by their ranks: the
-bright spikes of a steep tone curve fill k-space as motion does.
+compared in images whose gray values were replaced by their ranks: the bright spikes of
+a steep tone curve fill k-space as motion does. Which lines were acquired shows in the
+images as they are.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ _CUTOFF_FALL = 0.4  # of the logarithm of the power; still images fall by less
 _WINDOW = 4
 _TREND = 41
 _LEAST_LINES = 24
-_QUANTILES = 1001  # between them gray values are interpolated
-_SKEW = 4.0  # most of a fat-suppressed image is dark
-_SAMPLED = 10  # every so many-th gray value is enough for them
+_QUANTILES = 1001  # choice: between them ranks are interpolated
+_RANKED_EVERY = 10  # choice: every so many-th gray value gives the quantiles
+_RANK_POWER = 4.0  # of 1, 4 and an exponential it flagged the fewest still series
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +69,7 @@ def measure_motion(series: Series, settings: MotionSettings) -> MotionMeasure:
     Returns
     -------
     MotionMeasure
-        0 for images too small to tell.
+        0 for images too small to tell, or with fewer than 24 acquired lines.
     """
     groups: dict[tuple[int, ...], list[Stack]] = {}
     for stack in series.stacks:
@@ -76,8 +77,8 @@ def measure_motion(series: Series, settings: MotionSettings) -> MotionMeasure:
     measures = []
     for stacks in groups.values():
         planes = _evenly_chosen(stacks, settings)
-        acquired, even = _power(planes), _power(_even_tones(planes))
-        measures += [_measure_lines(acquired, even, axis) for axis in (0, 1)]
+        plain, ranked = _power(planes), _power(_tones_by_rank(planes))
+        measures += [_measure_lines(plain, ranked, axis) for axis in (0, 1)]
     return MotionMeasure(
         step=max(measure.step for measure in measures),
         ripple=max(measure.ripple for measure in measures),
@@ -119,11 +120,11 @@ def _evenly_chosen(
     return np.concatenate([stack.volume.voxels[::every] for stack in stacks])
 
 
-def _even_tones(planes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give gray values a distribution that no tone curve changes."""
-    share = np.linspace(0.0, 1.0, _QUANTILES)
-    values = np.quantile(planes.ravel()[::_SAMPLED], share)
-    return np.interp(planes, values, share**_SKEW).astype(np.float32)
+def _tones_by_rank(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Replace gray values by a power of their ranks: most of the image is dark."""
+    rank = np.linspace(0.0, 1.0, _QUANTILES)
+    values = np.quantile(planes.ravel()[::_RANKED_EVERY], rank)
+    return np.interp(planes, values, rank**_RANK_POWER).astype(np.float32)
 
 
 def _power(planes: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -136,11 +137,16 @@ def _power(planes: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _measure_lines(
-    acquired: NDArray[np.float64], even: NDArray[np.float64], axis: int
+    plain: NDArray[np.float64], ranked: NDArray[np.float64], axis: int
 ) -> MotionMeasure:
-    """Measure the lines along one axis that the first of two spectra holds."""
-    last = _last_acquired(np.moveaxis(acquired, axis, 0))
-    power = np.moveaxis(even, axis, 0)
+    """Compare the lines along one axis of the power spectrum of ranked images.
+
+    The (R, C) spectrum of the images as they are tells how many lines were acquired.
+    """
+    power = np.moveaxis(ranked, axis, 0)
+    if power.shape[0] < 2 * _LEAST_LINES:
+        return MotionMeasure(step=0.0, ripple=0.0)
+    last = _last_acquired(np.moveaxis(plain, axis, 0))
     frequency = np.arange(power.shape[0] // 2 + 1) / power.shape[0]
     kept = (frequency > _LOWEST_LINE) & (frequency < _KEPT * last)
     lines = _log_mean(power, *_CROSS_BAND)[kept]

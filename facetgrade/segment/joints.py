@@ -25,7 +25,9 @@ from facetgrade.study import Plane, Series, Study
 from facetgrade.study import Sequence as Contrast
 
 MIN_JOINT_SPACE_VOXELS = 20
-HALF_WINDOW_MM = 11.0  # a facet is 15-17 mm high and wide, the next ones 25-35 mm away
+HALF_WINDOW_MM = (
+    11.0  # a facet is 15-17 mm; its pair lies 30 mm beside, the next 35 above
+)
 WINDOW_STEPS = 5
 
 
@@ -109,8 +111,8 @@ def refine_locations(
 ) -> Localization:
     """Move located joints to the centroid of their outlined joint space.
 
-    All series are read together. A joint that slices of one sagittal series alone show
-    stays where the localizer found it: they outline its space less truly.
+    All series are read together. A joint that one series alone shows, and not across,
+    stays where the localizer found it: such slices outline its space less truly.
     Joints that were not asked for stay too, unless the level names are assumed, so
     that any of them may be the one that is meant.
 
@@ -158,9 +160,8 @@ def refine_locations(
 
 
 def _is_outlined(view: _View) -> bool:
-    """Tell whether slices across the joint, or of several series, show it."""
-    planes = [one.plane for one in view.series]
-    return Plane.AXIAL in planes or len(planes) > 1
+    """Tell whether slices across the joint, or several series, show it."""
+    return len(view.series) > 1 or any(s.plane is Plane.AXIAL for s in view.series)
 
 
 def _moved(

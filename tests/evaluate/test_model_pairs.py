@@ -89,6 +89,8 @@ def test_the_page_shows_both_models_and_the_subgroups():
     assert "site-1 against segmenter" in page
     assert "Dice of edema" in page
     assert "group A" in page
+    result["current"]["name"] = "site-1"
+    assert "site-1 (aaaaaaaa) against site-1 (bbbbbbbb)" in models_page(result)
 
 
 def test_only_graded_rows_of_locked_test_subjects_are_compared(tmp_path):

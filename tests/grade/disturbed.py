@@ -88,6 +88,19 @@ def textured(seed: int = 0) -> NDArray[np.float32]:
     return np.asarray(100.0 * sharp + 2.0 * rng.standard_normal(shape), np.float32)
 
 
+def textured_at_every_scale(seed: int = 0) -> NDArray[np.float32]:
+    """Random tissue whose detail fills k-space, with bright spots and little noise."""
+    rng = np.random.default_rng(seed)
+    shape = (12, 256, 256)
+    frequency = np.hypot(*np.meshgrid(*[np.fft.fftfreq(n) for n in shape[1:]]))
+    frequency[0, 0] = 1.0 / shape[1]
+    spectrum = np.fft.fft2(rng.standard_normal(shape)) / frequency**1.5
+    pattern = np.fft.ifft2(spectrum).real
+    pattern /= pattern.std(axis=(1, 2), keepdims=True)
+    noise = 0.03 * rng.standard_normal(shape)
+    return np.asarray(100.0 * np.abs(np.exp(0.7 * pattern) + noise), np.float32)
+
+
 def moved(still: NDArray[np.float32], shift: int, *, axis: int = 1) -> NDArray:
     """Acquire the second half of every 16 lines of k-space after a shift."""
     late = (np.arange(still.shape[axis]) % 16) >= 8

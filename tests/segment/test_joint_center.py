@@ -49,5 +49,16 @@ def test_the_joint_of_the_other_side_does_not_move_the_center():
     )
 
 
+def test_the_window_follows_a_joint_that_lies_beside_the_middle():
+    structures = np.zeros(GRID.shape, np.uint8)
+    structures[10:20, 40:56, 40:46] = Structure.JOINT_SPACE  # reaches 15 mm backwards
+    far = replace(reading(), structures=structures)
+
+    # rows 40-55: 14 behind the middle of 33.5; columns 40-45: 9 lateral of it
+    assert joint_space_center(GRID, far) == pytest.approx(
+        [15.0 + 9 * 0.7, 40.0 + 14 * 0.7, -20.0]
+    )
+
+
 def test_too_little_joint_space_has_no_center():
     assert joint_space_center(GRID, reading(slice(14, 15))) is None
