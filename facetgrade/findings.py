@@ -162,8 +162,7 @@ class SegmentedJoint:
     joint : FacetJoint
         Which joint.
     location : LocatedJoint
-        Location with the center refined to the centroid of the joint space, where that
-        was outlined near it.
+        Location; its center is the centroid of the joint space if outlined near it.
     masks : tuple of JointMasks
         One per contrast that shows edema (T2-FS, T1-FS-post); without any, one entry
         of another contrast on which only the effusion can be measured. Empty when the
