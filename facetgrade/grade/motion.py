@@ -33,7 +33,7 @@ _TREND = 41
 _LEAST_LINES = 24
 _QUANTILES = 1001  # choice: between them ranks are interpolated
 _RANKED_EVERY = 10  # choice: every so many-th gray value gives the quantiles
-_RANK_POWER = 4.0  # of 1, 4 and an exponential it flagged the fewest still series
+_RANK_POWER = 4.0  # flagged fewer still series than an exponential of the ranks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

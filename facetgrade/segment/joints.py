@@ -25,9 +25,7 @@ from facetgrade.study import Plane, Series, Study
 from facetgrade.study import Sequence as Contrast
 
 MIN_JOINT_SPACE_VOXELS = 20
-HALF_WINDOW_MM = (
-    11.0  # a facet is 15-17 mm; its pair lies 30 mm beside, the next 35 above
-)
+HALF_WINDOW_MM = 11.0  # a facet is 15-17 mm, its pair 30 mm beside, the next 35 above
 WINDOW_STEPS = 5
 
 

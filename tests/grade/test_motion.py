@@ -39,6 +39,7 @@ def test_a_patient_who_lies_still_is_below_the_limit(severity):
 @pytest.mark.parametrize("axis", [1, 2])
 def test_lines_that_were_never_acquired_are_no_motion(severity, axis, kept):
     assert severity(truncated(STILL, kept, axis=axis)) < 0.9
+    assert 0.0 < severity(truncated(DETAILED, kept, axis=axis)) < 0.9
 
 
 @pytest.mark.parametrize("axis", [1, 2])

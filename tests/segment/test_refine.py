@@ -11,11 +11,11 @@ from facetgrade.segment.patches import GRID_SHAPE, GRID_SPACING_MM
 from facetgrade.study import Plane, Sequence
 from tests.grade.disturbed import LEFT, located, series_of, study_of, tissue_with_bar
 
+SETTINGS = read_config().segment
 FOUND = Localization(vertebrae=(), joints=(located(),), numbering_probability=0.99)
 TISSUE = tissue_with_bar(20.0, 4.0)
 T1 = series_of(TISSUE, Sequence.T1, name="T1")
 T2 = series_of(TISSUE, Sequence.T2, name="T2")
-SETTINGS = read_config().segment
 STIR = series_of(TISSUE, Sequence.T2_FS, name="STIR")
 
 
