@@ -32,7 +32,7 @@ _WINDOW = 4
 _TREND = 41
 _LEAST_LINES = 24
 _QUANTILES = 1001  # choice: between them ranks are interpolated
-_RANKED_EVERY = 10  # choice: every so many-th gray value gives the quantiles
+_RANKED_EVERY = 17  # choice: a prime that divides no usual width reads all columns
 _RANK_POWER = 4.0  # flagged fewer still series than an exponential of the ranks
 
 
@@ -114,10 +114,15 @@ def smooth_lines(lines: NDArray[np.float64]) -> NDArray[np.float64]:
 def _evenly_chosen(
     stacks: Sequence[Stack], settings: MotionSettings
 ) -> NDArray[np.float32]:
-    """Take slices of one shape from the whole series."""
-    total = sum(stack.volume.geometry.shape[0] for stack in stacks)
-    every = max(1, -(-total // settings.slices))
-    return np.concatenate([stack.volume.voxels[::every] for stack in stacks])
+    """Take slices of one shape from the whole series, whatever its stacks hold."""
+    first = np.cumsum([0, *(stack.volume.geometry.shape[0] for stack in stacks)])
+    every = max(1, -(-int(first[-1]) // settings.slices))
+    return np.concatenate(
+        [
+            stack.volume.voxels[-int(before) % every :: every]
+            for stack, before in zip(stacks, first[:-1], strict=True)
+        ]
+    )
 
 
 def _tones_by_rank(planes: NDArray[np.float32]) -> NDArray[np.float32]:

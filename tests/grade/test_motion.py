@@ -71,10 +71,14 @@ def test_a_tone_curve_does_not_matter(severity, shift, exponent):
     )
 
 
-def test_slices_in_many_blocks_are_measured_together(shipped):
-    settings = shipped.acceptance.motion
+@pytest.mark.parametrize(("size", "looked_at"), [(3, 20), (1, 20), (1, 4), (5, 4)])
+def test_slices_in_many_blocks_are_measured_together(shipped, size, looked_at):
+    settings = shipped.acceptance.motion.model_copy(update={"slices": looked_at})
     whole = series_of(DETAILED, Sequence.T2_FS)
-    blocks = [series_of(DETAILED[k : k + 3], Sequence.T2_FS) for k in range(0, 12, 3)]
+    blocks = [
+        series_of(DETAILED[k : k + size], Sequence.T2_FS)
+        for k in range(0, len(DETAILED), size)
+    ]
     split = replace(whole, stacks=tuple(block.stacks[0] for block in blocks))
     once, again = (measure_motion(s, settings) for s in (whole, split))
     assert once.step > 0.02
