@@ -23,7 +23,7 @@ from facetgrade.train.segmenter_cases import (
     show_stacks,
     warped,
 )
-from facetgrade.train.settings import USUAL_GAMMA, RenderSettings
+from facetgrade.train.settings import RenderSettings
 from facetgrade.train.warp import draw_warp
 
 LEFT_OUT = 0.15
@@ -136,8 +136,7 @@ def draw_annotated(
     if warp:
         joint = warped(joint, warp)
         covered = warp.nearest(covered[None].astype(np.float32))[0] > 0
-    gamma = render.gamma if render else USUAL_GAMMA
-    item = show_stacks(joint, choose_stacks(view.contrasts, rng), rng, gamma=gamma)
+    item = show_stacks(joint, choose_stacks(view.contrasts, rng), rng, render)
     reached = torch.from_numpy(covered)
     lesions = torch.from_numpy(view.known_lesions[reader])
     known = torch.from_numpy(view.known_structures[reader])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -16,7 +17,12 @@ from torch.utils.data import Dataset
 from facetgrade.anatomy import FacetJoint, Lesion
 from facetgrade.findings import JointFrame
 from facetgrade.geometry import VolumeGeometry
-from facetgrade.segment.patches import contrast_index, joint_grid, sample_series
+from facetgrade.segment.patches import (
+    GRID_SPACING_MM,
+    contrast_index,
+    joint_grid,
+    sample_series,
+)
 from facetgrade.simulate.imperfections import draw_imperfections
 from facetgrade.simulate.protocols import Protocol, draw_protocol
 from facetgrade.simulate.scanner import acquire
@@ -38,6 +44,7 @@ AXIS_ERROR_DEG = 6.0
 LARGEST_STACKS = 5
 WHOLE_STUDY = 0.5  # share of the draws that miss no plane or contrast but by chance
 LEFT_OUT = 0.15
+BLURRED = 0.5  # share of the stacks, where settings ask for blur
 FLUID = (Contrast.T2, Contrast.T2_FS, Contrast.T1_FS_POST)
 
 
@@ -142,8 +149,7 @@ class SegmenterDataset(Dataset[dict[str, Tensor]]):
         rng = np.random.default_rng([self.seed, index])
         view = read_view(self.paths[int(rng.integers(len(self.paths)))])
         warp = draw_warp(self.render, rng)
-        gamma = self.render.gamma if self.render else USUAL_GAMMA
-        return draw_item(warped(view, warp) if warp else view, rng, gamma=gamma)
+        return draw_item(warped(view, warp) if warp else view, rng, self.render)
 
 
 def warped(view: JointView, warp: Warp) -> JointView:
@@ -172,29 +178,24 @@ def warped(view: JointView, warp: Warp) -> JointView:
 def draw_item(
     view: JointView,
     rng: np.random.Generator,
-    *,
-    gamma: tuple[float, float] = USUAL_GAMMA,
+    render: RenderSettings | None = None,
 ) -> dict[str, Tensor]:
     """Choose some stacks, disturb them, and say what their truth can be."""
-    return show_stacks(view, _choose(view.contrasts, rng), rng, gamma=gamma)
+    return show_stacks(view, _choose(view.contrasts, rng), rng, render)
 
 
 def show_stacks(
     view: JointView,
     chosen: NDArray[np.int64],
     rng: np.random.Generator,
-    *,
-    gamma: tuple[float, float] = USUAL_GAMMA,
+    render: RenderSettings | None = None,
 ) -> dict[str, Tensor]:
-    """Disturb the chosen stacks, and say what their truth can be.
-
-    `gamma` gives the lowest and the highest exponent of their tone curves.
-    """
+    """Disturb the chosen stacks, and say what their truth can be."""
     shape = view.structures.shape
     stacks = np.zeros((LARGEST_STACKS, 3, *shape), np.float32)
     contrast = np.zeros(LARGEST_STACKS, np.int64)
     for place, number in enumerate(chosen):
-        stacks[place] = _disturb(view.stacks[number].astype(np.float32), rng, gamma)
+        stacks[place] = _disturb(view.stacks[number].astype(np.float32), rng, render)
         contrast[place] = view.contrasts[number]
     count = len(chosen)
     reached = (stacks[:count, 1] > 0).any(axis=0)
@@ -296,10 +297,12 @@ def _choose(
 def _disturb(
     stack: NDArray[np.float32],
     rng: np.random.Generator,
-    exponents: tuple[float, float],
+    render: RenderSettings | None,
 ) -> NDArray[np.float32]:
-    """Change gain, offset, gamma, bias and noise of one stack; hide parts of it."""
+    """Change the look of one stack, from sharpness to noise, and hide parts of it."""
     image, reached = stack[0], stack[1] > 0
+    if render and render.blur_mm and rng.random() < BLURRED:
+        image = _blurred(image, reached, rng.uniform(0, render.blur_mm))
     shape = image.shape
     ramps = [np.linspace(-1, 1, n, dtype=np.float32) for n in shape]
     slope = rng.normal(0, 0.12, 3).astype(np.float32)
@@ -309,7 +312,7 @@ def _disturb(
         + ramps[2] * slope[2]
     )
     lowest = float(image.min())
-    gamma = np.float32(rng.uniform(*exponents))
+    gamma = np.float32(rng.uniform(*(render.gamma if render else USUAL_GAMMA)))
     span = max(float(image.max()) - lowest, 1e-3)
     image = (((image - lowest) / span) ** gamma) * span + lowest
     image = (image - lowest) * np.exp(bias) * rng.uniform(0.85, 1.2) + lowest
@@ -323,6 +326,17 @@ def _disturb(
         reached = reached.copy()
         reached[tuple(hidden)] = False
     return np.stack([image * reached, stack[1] * reached, stack[2] * reached])
+
+
+def _blurred(
+    image: NDArray[np.float32], reached: NDArray[np.bool_], sigma_mm: float
+) -> NDArray[np.float32]:
+    """Blur a stack alike in all directions; what it does not reach has no share."""
+    sigma = sigma_mm / np.array(GRID_SPACING_MM)
+    total = gaussian_filter(image * reached, sigma, truncate=3.0)
+    weight = gaussian_filter(reached.astype(np.float32), sigma, truncate=3.0)
+    soft: NDArray[np.float32] = total / np.maximum(weight, 0.1)
+    return np.where(reached, soft, image)
 
 
 def _reach(

@@ -90,8 +90,10 @@ class RenderSettings(_Section):
 
     The segmenter's joints are turned by up to `rotation_deg` about each axis, stretched
     along each by a factor out of `scale`, moved by up to `shift_mm` and bent by up to
-    `bend_mm`, and each of their stacks gets a tone curve with an exponent out of
-    `gamma`. The localizer bends nothing and has tone curves of its own.
+    `bend_mm`, all this in `shape_share` of the draws. Each of their stacks gets a tone
+    curve with an exponent out of `gamma`, and every second one is blurred by a Gaussian
+    with a standard deviation of up to `blur_mm`. The localizer bends and blurs nothing
+    and has tone curves of its own.
     """
 
     physics_share: float = Field(ge=0.0, le=1.0)
@@ -99,7 +101,9 @@ class RenderSettings(_Section):
     scale: tuple[PositiveFloat, PositiveFloat]
     shift_mm: float = Field(ge=0.0)
     bend_mm: float = Field(default=0.0, ge=0.0, le=LARGEST_BEND_MM)
+    shape_share: float = Field(default=1.0, ge=0.0, le=1.0)
     gamma: tuple[PositiveFloat, PositiveFloat] = USUAL_GAMMA
+    blur_mm: float = Field(default=0.0, ge=0.0)
 
     @model_validator(mode="after")
     def _are_ranges(self) -> Self:

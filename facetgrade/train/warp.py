@@ -51,7 +51,7 @@ def draw_warp(render: RenderSettings | None, rng: np.random.Generator) -> Warp |
     Parameters
     ----------
     render : RenderSettings or None
-        Its largest angle, range of factors, largest shift and bend.
+        Its largest angle, range of factors, largest shift and bend, and their share.
     rng : numpy.random.Generator
         Source of everything that is drawn.
 
@@ -61,6 +61,8 @@ def draw_warp(render: RenderSettings | None, rng: np.random.Generator) -> Warp |
         None, with nothing drawn, where joints stay as they are.
     """
     if render is None or _keeps_shape(render):
+        return None
+    if render.shape_share < 1 and rng.random() >= render.shape_share:
         return None
     turn = Rotation.from_euler(
         "xyz", rng.uniform(-1, 1, 3) * render.rotation_deg, degrees=True

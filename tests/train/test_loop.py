@@ -157,6 +157,8 @@ def test_only_possible_values_are_tried(change, problem):
         {"scale": [0.0, 1.0]},
         {"bend_mm": 9.0},
         {"gamma": [2.0, 0.5]},
+        {"shape_share": 1.5},
+        {"blur_mm": -1.0},
     ],
 )
 def test_shapes_that_cannot_be_drawn_are_refused(change):

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 
 from facetgrade.segment.patches import contrast_index
 from facetgrade.study import Sequence
 from facetgrade.train.segmenter_cases import LARGEST_STACKS, JointView, draw_item
+from facetgrade.train.settings import RenderSettings
 
 SHAPE = (4, 6, 6)
 CONTRASTS = [
@@ -28,6 +30,12 @@ def view() -> JointView:
     )
 
 
+def render(**changes: object) -> RenderSettings:
+    """Return settings that disturb no more than always, and what the test changes."""
+    kept = {"physics_share": 0.0, "rotation_deg": 0.0, "scale": (1, 1), "shift_mm": 0.0}
+    return RenderSettings.model_validate(kept | changes)
+
+
 def test_draws_range_from_one_stack_to_a_whole_study():
     drawn = [draw_item(view(), np.random.default_rng(seed)) for seed in range(60)]
 
@@ -49,7 +57,7 @@ def test_the_tone_curve_has_an_exponent_of_the_range():
     joint = view()
     joint.stacks[:, 0] = ramp.reshape(SHAPE)
     straight, steep = (
-        draw_item(joint, np.random.default_rng(3), gamma=(exponent, exponent))
+        draw_item(joint, np.random.default_rng(3), render(gamma=(exponent, exponent)))
         for exponent in (1.0, 3.0)
     )
 
@@ -61,3 +69,48 @@ def test_the_tone_curve_has_an_exponent_of_the_range():
     np.testing.assert_allclose(darker[seen][ends], 0.0, atol=1e-5)
     ratio = darker[seen][~ends] / (at - at**3)[~ends]
     assert ratio.min() > 0.4  # gain and bias leave the difference its sign and size
+
+
+def test_every_second_stack_is_blurred():
+    joint = view()
+    joint.stacks[:, 0] = np.indices(SHAPE).sum(axis=0) % 2  # a chessboard
+
+    spread = [
+        np.ptp(np.percentile(image[near > 0], (10, 90)))
+        for image, near in stacks_seen(joint, render(blur_mm=4.0))
+    ]
+    sharp = [
+        np.ptp(np.percentile(image[near > 0], (10, 90)))
+        for image, near in stacks_seen(joint, render())
+    ]
+
+    assert min(sharp) > 0.5
+    blurred = np.mean(np.array(spread) < 0.5)
+    assert 0.4 < blurred < 0.6
+
+
+def test_blur_leaves_out_what_a_stack_does_not_reach():
+    joint = view()
+    joint.stacks[:, :, 0] = 0.0  # first row of slices not acquired
+
+    edge = [
+        image[1].mean() / image[2:].mean()
+        for image, _ in stacks_seen(joint, render(blur_mm=4.0))
+        if image[1].any()
+    ]
+
+    assert np.mean(edge) == pytest.approx(1.0, abs=0.05)
+
+
+def stacks_seen(
+    joint: JointView, settings: RenderSettings
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return image and closeness to a slice of the stacks of forty draws."""
+    items = [
+        draw_item(joint, np.random.default_rng(seed), settings) for seed in range(40)
+    ]
+    return [
+        (image, near)
+        for item in items
+        for image, near, _ in item["stacks"][item["present"]].numpy()
+    ]

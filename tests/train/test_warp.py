@@ -44,6 +44,14 @@ def test_nothing_is_drawn_where_joints_keep_their_shape():
     assert rng.random() == np.random.default_rng(3).random()
 
 
+def test_the_share_of_draws_with_another_shape_is_kept():
+    some = render(rotation_deg=5.0, shape_share=0.3)
+
+    drawn = [draw_warp(some, np.random.default_rng(seed)) for seed in range(200)]
+
+    assert sum(one is not None for one in drawn) / 200 == pytest.approx(0.3, abs=0.1)
+
+
 @pytest.mark.parametrize(
     "change",
     [
