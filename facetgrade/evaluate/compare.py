@@ -160,7 +160,7 @@ def _row(
         timepoint=examination.timepoint,
         level=joint.level.value,
         side=joint.side.value,
-        factors={**examination.factors, **truth.factors},
+        factors={**examination.factors, **truth.factors, **actual.factors},
         truth_grade=actual.gradable_grade(
             min_covered=definitions.min_covered, metal_mm=definitions.metal_mm
         ),

@@ -5,11 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from facetgrade.anatomy import FacetJoint
 from facetgrade.study import Plane
 from facetgrade.study import Sequence as Contrast
 
 Entries = Sequence[Mapping[str, Any]]
 _OPERATED = ("laminectomy", "pedicle_screws")
+_NEVER_TRAINED_ON = "visible-human"
+# Where several are there, the first one named counts.
+_BESIDE_A_JOINT = {
+    "synovial_cyst": "synovial cyst",
+    "perineural_cyst": "nerve-root cyst",
+    "facet_fat_pad": "fat pad",
+}
+_BRIGHT_MUSCLE = {
+    "denervated_multifidus": "denervated multifidus",
+    "remote_muscle_edema": "edema far from the joints",
+}
+_OTHER_BRIGHT = {
+    "interspinous bursitis": "interspinous_bursitis",
+    "endplate edema": "endplate_edema",
+    "subcutaneous edema": "subcutaneous_edema",
+}
+_MOVED_MM = 1.0
 
 
 def factors_of(truth: Mapping[str, Any]) -> dict[str, str]:
@@ -28,13 +46,35 @@ def factors_of(truth: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def factors_of_joint(truth: Mapping[str, Any], joint: FacetJoint) -> dict[str, str]:
+    """Describe what lies beside one joint and looks like its synovitis.
+
+    Parameters
+    ----------
+    truth : mapping
+        What is in truth.json; empty where it does not list such findings.
+    joint : FacetJoint
+        Level and side.
+    """
+    drawn = truth["provenance"].get("lookalikes")
+    if drawn is None:
+        return {}
+    named = (
+        name
+        for kind, name in _BESIDE_A_JOINT.items()
+        if f"{kind} {joint}" in _list(drawn)
+    )
+    return {"beside the joint": next(named, "nothing")}
+
+
 def _patient(drawn: Mapping[str, str]) -> dict[str, str]:
     """Describe the patient."""
     findings = drawn.get("lookalikes", "")
     factors = {
+        **_anatomy(drawn),
         "lumbar vertebrae": drawn.get("lumbar_type_vertebrae", "5"),
         "transitional vertebra": drawn.get("transitional", "no"),
-        "operated": "yes" if any(one in findings for one in _OPERATED) else "no",
+        "operated": _yes(any(one in findings for one in _OPERATED)),
     }
     for name, key, limits, unit in (
         ("scoliosis", "scoliosis_deg", (8.0, 15.0), "degrees"),
@@ -44,7 +84,29 @@ def _patient(drawn: Mapping[str, str]) -> dict[str, str]:
     ):
         if key in drawn:
             factors[name] = _within(float(drawn[key]), limits, unit)
-    return factors
+    return factors | _lookalikes(drawn)
+
+
+def _anatomy(drawn: Mapping[str, str]) -> dict[str, str]:
+    """Tell whether training has seen anatomy from the same source."""
+    if "anatomy_source" not in drawn:
+        return {}
+    source = drawn["anatomy_source"]
+    if source == _NEVER_TRAINED_ON:
+        return {"anatomy": "Visible Human, never trained on"}
+    return {"anatomy": f"{source}, as in training"}
+
+
+def _lookalikes(drawn: Mapping[str, str]) -> dict[str, str]:
+    """Name what is bright and is no synovitis."""
+    if "lookalikes" not in drawn:
+        return {}
+    found = _list(drawn["lookalikes"])
+    muscle = (name for kind, name in _BRIGHT_MUSCLE.items() if kind in found)
+    return {
+        "bright muscle": next(muscle, "no"),
+        **{name: _yes(kind in found) for name, kind in _OTHER_BRIGHT.items()},
+    }
 
 
 def _acquisition(series: Entries) -> dict[str, str]:
@@ -64,16 +126,42 @@ def _acquisition(series: Entries) -> dict[str, str]:
             (3.3, 4.2),
             "mm",
         ),
-        "contrast agent": "yes" if post else "no",
-        "motion": "yes" if any(s.get("motion") for s in series) else "no",
+        "contrast agent": _yes(post),
+        "motion": _yes(any(s.get("motion") for s in series)),
     }
     if edema and all("snr" in s for s in edema):
         factors["signal to noise"] = _within(
             max(s["snr"] for s in edema), (20.0, 40.0), ""
         )
-        failed = any(s["fat_failures"] for s in edema)
-        factors["failed fat suppression"] = "yes" if failed else "no"
+        factors["failed fat suppression"] = _yes(any(s["fat_failures"] for s in edema))
+    return factors | _scanner(series, edema)
+
+
+def _scanner(series: Entries, edema: Entries) -> dict[str, str]:
+    """Describe what later versions of the simulator write down of each series."""
+    factors = {}
+    if edema and all("acquired_pixel_mm" in s for s in edema):
+        finest_mm = min(s["acquired_pixel_mm"] for s in edema)
+        factors["pixels that show edema"] = _within(finest_mm, (0.75, 0.95), "mm")
+    if edema and all("ghost_amplitude" in s for s in edema):
+        strongest = 100.0 * max(s["ghost_amplitude"] for s in edema)
+        factors["ghosts"] = _within(strongest, (0.8, 1.2), "%")
+    if all("wrap_share" in s for s in series):
+        factors["wrap-around"] = _yes(any(s["wrap_share"] for s in series))
+    if any("displaced_mm" in s for s in series):
+        farthest_mm = max(s.get("displaced_mm", 0.0) for s in series)
+        factors["moved between series"] = _yes(farthest_mm > _MOVED_MM)
     return factors
+
+
+def _yes(holds: bool) -> str:
+    """Answer in a word."""
+    return "yes" if holds else "no"
+
+
+def _list(lookalikes: str) -> list[str]:
+    """Split what the simulator drew."""
+    return lookalikes.split(";")
 
 
 def _planes(edema: Entries) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from facetgrade.anatomy import FacetJoint, Level, Side
 from facetgrade.errors import FacetGradeError
 from facetgrade.evaluate.agreement import UNGRADABLE
-from facetgrade.evaluate.factors import factors_of
+from facetgrade.evaluate.factors import factors_of, factors_of_joint
 from facetgrade.findings import JointFrame
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.study import Sequence
@@ -59,6 +59,8 @@ class JointTruth:
         Distance of the nearest metal, infinite without any.
     lesions_path : Path
         Label map of the lesions.
+    factors : mapping of str to str
+        What lies beside the joint.
     """
 
     frame: JointFrame
@@ -67,6 +69,7 @@ class JointTruth:
     covered: float
     metal_mm: float
     lesions_path: Path
+    factors: Mapping[str, str]
 
     def gradable_grade(self, *, min_covered: float, metal_mm: float) -> int:
         """Return the grade, or `UNGRADABLE` out of view or as near to metal as that."""
@@ -137,8 +140,8 @@ def read_truth(folder: Path) -> StudyTruth:
         study_uid=values["study_uid"],
         patient=values["patient_id"],
         joints={
-            FacetJoint(Level(entry["level"]), Side(entry["side"])): _joint(
-                folder, entry, edema
+            (joint := FacetJoint(Level(entry["level"]), Side(entry["side"]))): _joint(
+                folder, entry, edema, factors_of_joint(values, joint)
             )
             for entry in values["joints"]
         },
@@ -162,7 +165,12 @@ def read_labels(path: Path) -> tuple[NDArray[np.uint8], VolumeGeometry]:
     return labels, VolumeGeometry(shape=labels.shape, index_to_lps=affine)
 
 
-def _joint(folder: Path, entry: Mapping[str, Any], edema: list[str]) -> JointTruth:
+def _joint(
+    folder: Path,
+    entry: Mapping[str, Any],
+    edema: list[str],
+    factors: Mapping[str, str],
+) -> JointTruth:
     """Read one joint."""
     measures = {name: float(entry[name]) for name in _MEASURES}
     metal_mm = entry.get("metal_mm")
@@ -180,6 +188,7 @@ def _joint(folder: Path, entry: Mapping[str, Any], edema: list[str]) -> JointTru
         covered=max((float(entry["covered"][uid]) for uid in edema), default=0.0),
         metal_mm=math.inf if metal_mm is None else float(metal_mm),
         lesions_path=folder / entry["masks"]["lesions"],
+        factors=factors,
     )
 
 

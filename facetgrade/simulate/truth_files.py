@@ -145,7 +145,7 @@ def _joint_entry(
 
 def _series_entry(series: AcquiredSeries, habit: Habit) -> dict[str, Any]:
     """Describe one series: protocol and the grid of every block."""
-    protocol = series.protocol
+    protocol, disturbed = series.protocol, series.imperfections
     return {
         "number": series.number,
         "series_uid": written_uid(series.uid, habit),
@@ -158,9 +158,12 @@ def _series_entry(series: AcquiredSeries, habit: Habit) -> dict[str, Any]:
         "ti_ms": protocol.ti_ms,
         "fat_suppression": protocol.fat_suppression.value,
         "slice_thickness_mm": protocol.slice_thickness_mm,
-        "snr": round(series.imperfections.snr, 1),
-        "fat_failures": len(series.imperfections.fat_failures),
-        "motion": motion_entry(series.imperfections.motion),
+        "acquired_pixel_mm": round(protocol.pixel_mm / disturbed.kept_phase, 3),
+        "snr": round(disturbed.snr, 1),
+        "fat_failures": len(disturbed.fat_failures),
+        "motion": motion_entry(disturbed.motion),
+        "ghost_amplitude": round(disturbed.ghost_amplitude, 4),
+        "wrap_share": round(disturbed.wrap_share, 4),
         "blocks": [
             {
                 "shape": list(volume.geometry.shape),

@@ -272,6 +272,18 @@ def test_factors_say_how_the_study_was_acquired(truth_folder):
     assert factors["group"] == "toy"
 
 
+def test_a_row_tells_what_lies_beside_its_joint(truth_folder):
+    path = truth_folder / "truth.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["provenance"]["lookalikes"] = "facet_fat_pad L4-L5 left"
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+    def beside(side):
+        return compare(graded(side), truth_folder).factors["beside the joint"]
+
+    assert (beside(Side.LEFT), beside(Side.RIGHT)) == ("fat pad", "nothing")
+
+
 def test_label_maps_come_back_on_the_grid_they_were_drawn_on(truth_folder):
     labels, grid = read_labels(truth_folder / "left.nii.gz")
 

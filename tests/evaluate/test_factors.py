@@ -1,6 +1,10 @@
+import tomllib
+
 import pytest
 
-from facetgrade.evaluate.factors import factors_of
+from facetgrade.anatomy import FacetJoint, Level, Side
+from facetgrade.config import shipped_path
+from facetgrade.evaluate.factors import factors_of, factors_of_joint
 
 
 def one_series(plane="sagittal", sequence="T2-FS", **changes):
@@ -77,5 +81,96 @@ def test_truth_of_earlier_versions_lacks_only_what_it_does_not_say():
 
     found = factors(early)
 
-    assert "signal to noise" not in found
+    assert not {
+        "signal to noise",
+        "pixels that show edema",
+        "ghosts",
+        "wrap-around",
+        "moved between series",
+        "anatomy",
+        "bright muscle",
+        "endplate edema",
+    } & set(found)
     assert found["field"] == "1.5 T"
+
+
+def test_the_finest_pixel_and_the_strongest_ghost_of_edema_series_count():
+    found = factors(
+        one_series(acquired_pixel_mm=1.2, ghost_amplitude=0.004, wrap_share=0.0),
+        one_series(
+            "axial", acquired_pixel_mm=0.8, ghost_amplitude=0.013, wrap_share=0.03
+        ),
+        one_series(
+            sequence="T1",
+            acquired_pixel_mm=0.5,
+            ghost_amplitude=0.010,
+            wrap_share=0.0,
+        ),
+    )
+
+    assert found["pixels that show edema"] == "0.75 to 0.95 mm"
+    assert found["ghosts"] == "over 1.2 %"  # 0.013
+    assert found["wrap-around"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("displaced_mm", "moved"), [([0.0, 1.4], "yes"), ([0.9, 0.0], "no")]
+)
+def test_a_patient_moved_between_series_by_more_than_a_millimeter(displaced_mm, moved):
+    series = [one_series(displaced_mm=one) for one in displaced_mm]
+    assert factors(*series)["moved between series"] == moved
+
+
+def test_series_that_stayed_in_place_need_no_word_about_it():
+    found = factors(one_series(), one_series("axial", displaced_mm=2.0))
+    assert found["moved between series"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        ("visible-human", "Visible Human, never trained on"),
+        ("parametric", "parametric, as in training"),
+    ],
+)
+def test_anatomy_is_told_by_whether_training_saw_its_source(source, named):
+    assert factors(one_series(), anatomy_source=source)["anatomy"] == named
+
+
+@pytest.mark.parametrize("name", ["train_localizer", "train_segmenter"])
+def test_no_shipped_training_uses_the_anatomy_called_never_trained_on(name):
+    text = shipped_path(f"configs/{name}.toml").read_text("utf-8")
+    assert "visible-human" not in tomllib.loads(text)["cases"]["sources"]
+
+
+def test_what_is_bright_and_no_synovitis_is_named():
+    found = factors(
+        one_series(),
+        lookalikes="remote_muscle_edema;denervated_multifidus;endplate_edema",
+    )
+
+    assert found["bright muscle"] == "denervated multifidus"
+    assert found["endplate edema"] == "yes"
+    assert found["interspinous bursitis"] == "no"
+
+
+@pytest.mark.parametrize(
+    ("joint", "beside"),
+    [
+        (FacetJoint(Level.L4_L5, Side.LEFT), "synovial cyst"),
+        (FacetJoint(Level.L4_L5, Side.RIGHT), "nothing"),
+        (FacetJoint(Level.L3_L4, Side.RIGHT), "nerve-root cyst"),
+    ],
+)
+def test_a_lookalike_belongs_to_the_joint_it_lies_beside(joint, beside):
+    drawn = (
+        "facet_fat_pad L4-L5 left;synovial_cyst L4-L5 left;perineural_cyst L3-L4 right"
+    )
+    truth = {"provenance": {"lookalikes": drawn}}
+
+    assert factors_of_joint(truth, joint) == {"beside the joint": beside}
+
+
+def test_truth_without_lookalikes_says_nothing_of_the_joint():
+    joint = FacetJoint(Level.L4_L5, Side.LEFT)
+    assert factors_of_joint({"provenance": {}}, joint) == {}

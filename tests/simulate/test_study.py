@@ -86,6 +86,18 @@ def test_every_joint_and_series_is_described(written):
     assert all(0 <= joint["grade"] <= 4 for joint in truth["joints"])
 
 
+def test_truth_tells_how_each_series_was_disturbed(written):
+    folder, study = written
+    truth = json.loads((folder / "truth" / "truth.json").read_text())
+    for entry, series in zip(truth["series"], study.series, strict=True):
+        disturbed = series.imperfections
+        # pixels along the phase axis are as wide as the acquired share leaves them
+        kept_mm = entry["acquired_pixel_mm"] * disturbed.kept_phase
+        assert kept_mm == pytest.approx(series.protocol.pixel_mm, abs=0.001)
+        assert entry["ghost_amplitude"] == round(disturbed.ghost_amplitude, 4)
+        assert entry["wrap_share"] == round(disturbed.wrap_share, 4)
+
+
 def test_a_joint_in_the_stack_is_covered(written):
     folder, _ = written
     truth = json.loads((folder / "truth" / "truth.json").read_text())
