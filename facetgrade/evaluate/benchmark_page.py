@@ -242,6 +242,7 @@ def _factor_block(result: Section) -> list[Block]:
             _factor_row(factor, value, estimates[figure])
             for factor, values in factors.items()
             for value, estimates in values.items()
+            if figure in estimates
         ]
         whole = overall.get(figure, {}).get("value")
         pictures.append(

@@ -117,11 +117,17 @@ def mean_grade_statistics(
     known = (before != UNGRADABLE) & (after != UNGRADABLE)
     true_change = (after - before)[known].astype(np.float64)
     change = (np.asarray(mean_second, float) - np.asarray(mean_first, float))[known]
-    same = np.sign(np.nan_to_num(change)) == np.sign(true_change)
+    same = same_direction(true_change, change)
     return {
         "mean_direction_right": _share(same, true_change != 0.0),
         "mean_spearman": spearman(change, true_change),
     }
+
+
+def same_direction(true_change: ArrayLike, change: ArrayLike) -> NDArray[np.bool_]:
+    """Tell where two changes have the same sign; NaN is no change."""
+    found = np.nan_to_num(np.asarray(change, np.float64))
+    return np.asarray(np.sign(found) == np.sign(true_change), np.bool_)
 
 
 def _share(right: NDArray[np.bool_], among: NDArray[np.bool_]) -> float:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facetgrade.errors import ConfigError
-from facetgrade.evaluate.agreement import UNGRADABLE, agreement_statistics
+from facetgrade.evaluate.agreement import UNGRADABLE
+from facetgrade.evaluate.by_factor import FIGURES, factor_section
 from facetgrade.evaluate.change import pair_rows
 from facetgrade.evaluate.overlap import presence_shares, ratio_limits, spearman
 from facetgrade.evaluate.rows import (
@@ -18,7 +19,10 @@ from facetgrade.evaluate.rows import (
     ComparedJoint,
     column,
     grades,
+    mean_grades,
     measure,
+    outline_part,
+    with_lesion,
 )
 from facetgrade.evaluate.settings import DefinitionSettings, Target
 from facetgrade.evaluate.summary import (
@@ -28,12 +32,9 @@ from facetgrade.evaluate.summary import (
     change_section,
     grade_section,
 )
-from facetgrade.grade.confidence import mean_grade
 
 Rows = Sequence[ComparedJoint]
 Columns = Mapping[str, NDArray[np.float64]]
-PLACE_FIGURES = ("right", "right_or_flagged", "median_mm")
-FACTOR_FIGURES = ("exact", "within_one", "kappa_quadratic", "graded_share")
 SHARES = (
     "right",
     "right_or_flagged",
@@ -83,7 +84,7 @@ def benchmark_result(
         },
         "grades": grade_section(truth, graded, patients, bootstrap),
         "change": change_section(
-            truth, graded, patients, pairs, bootstrap, mean_grades=_mean_grades(rows)
+            truth, graded, patients, pairs, bootstrap, mean_grades=mean_grades(rows)
         ),
         "calibration": calibration_section(
             truth,
@@ -97,7 +98,10 @@ def benchmark_result(
         "overlap": overlap_section(rows, bootstrap, definitions),
         "refusals": refusal_section(rows),
         "factors": factor_section(
-            rows, bootstrap, {target.factor for target in targets.values()}
+            rows,
+            bootstrap,
+            definitions,
+            wanted={target.factor for target in targets.values()},
         ),
     }
     return {"headline": headline(result, targets), **result}
@@ -132,27 +136,16 @@ def overlap_section(
     as the rules ask of an effusion. A joint that was not outlined has Dice 0; distances
     are over outlined joints.
     """
-    floor_mm3 = definitions.floor_mm3
-    fluid = _present(rows, "effusion_mm3", floor_mm3)
-    wide = definitions.least_effusion_mm
     return {
-        "effusion": _overlap(
-            _present(fluid, "effusion_width_mm", wide), "effusion", bootstrap
-        ),
-        "fluid": _overlap(fluid, "effusion", bootstrap),
-        "edema": _overlap(_present(rows, "edema_mm3", floor_mm3), "edema", bootstrap),
+        lesion: _overlap(present, lesion, bootstrap)
+        for lesion, present in with_lesion(rows, definitions).items()
     }
 
 
-def _present(rows: Rows, measured: str, least: float) -> Rows:
-    """Return the joints whose truth is at least that large."""
-    return [row for row in rows if row.truth.get(measured, 0.0) >= least]
-
-
-def _overlap(rows: Rows, outline: str, bootstrap: Bootstrap) -> Section:
-    """Summarize one outline of some joints."""
+def _overlap(rows: Rows, lesion: str, bootstrap: Bootstrap) -> Section:
+    """Summarize the outlines of one lesion of some joints."""
     parts = {
-        part: np.array([r.overlap.get(outline, {}).get(part, np.nan) for r in rows])
+        part: outline_part(rows, lesion, part)
         for part in ("dice", "normalized_surface_dice", "mean_mm", "hd95_mm")
     }
     return bootstrap.estimate(
@@ -173,29 +166,6 @@ def refusal_section(rows: Rows) -> Section:
             "reasons": dict(Counter(r.reason for r in members if not r.graded)),
         }
         for kind, members in kinds.items()
-    }
-
-
-def factor_section(
-    rows: Rows, bootstrap: Bootstrap, wanted: Collection[str] = ()
-) -> Section:
-    """Summarize each value of each factor, so that the weakest is visible.
-
-    Factors with one value only are left out, unless they are wanted.
-    """
-    groups: dict[str, dict[str, list[int]]] = {}
-    for number, row in enumerate(rows):
-        grade = str(row.truth_grade) if row.truth_grade >= 0 else "none"
-        own = {"level": row.level, "side": row.side, "true grade": grade}
-        for factor, value in {**own, **row.factors}.items():
-            groups.setdefault(factor, {}).setdefault(value, []).append(number)
-    return {
-        factor: {
-            value: _factor_value([rows[i] for i in members], bootstrap)
-            for value, members in sorted(values.items())
-        }
-        for factor, values in groups.items()
-        if len(values) > 1 or factor in wanted
     }
 
 
@@ -221,16 +191,6 @@ def headline(result: Section, targets: Mapping[str, Target]) -> list[Section]:
     ]
 
 
-def _mean_grades(rows: Rows) -> NDArray[np.float64]:
-    """Return the mean grade by the probabilities of each row, NaN without any."""
-    return np.array(
-        [
-            mean_grade(row.probabilities) if row.probabilities else float("nan")
-            for row in rows
-        ]
-    )
-
-
 def _estimate(
     name: str, target: Target, figures: Section, result: Section
 ) -> Section | None:
@@ -243,7 +203,7 @@ def _estimate(
     """
     figure = target.figure or name
     if target.factor:
-        if figure not in (*PLACE_FIGURES, *FACTOR_FIGURES, "coverage"):
+        if figure not in FIGURES:
             raise ConfigError(f"target {name}: {figure} is not told by factor")
         figures = result["factors"].get(target.factor, {}).get(target.value, {})
     found: Section | None = figures.get(figure)
@@ -275,24 +235,6 @@ def _one_volume(
         }
 
     return bootstrap.estimate([rows[i].patient for i in measured.tolist()], statistics)
-
-
-def _factor_value(rows: Rows, bootstrap: Bootstrap) -> Section:
-    """Return the figures that are compared between the values of a factor."""
-    truth, graded = grades(rows)
-    columns = {name: column(rows, name) for name in (*SHARES, "error_mm", *OFFSETS)}
-    held = column(rows, "covered")
-
-    def statistics(draw: NDArray[np.int64]) -> dict[str, float]:
-        places = _localization_statistics(columns, draw)
-        agreement = agreement_statistics(truth[draw], graded[draw])
-        return {
-            **{name: places[name] for name in PLACE_FIGURES},
-            **{name: agreement[name] for name in FACTOR_FIGURES},
-            "coverage": _mean(held[draw]),
-        }
-
-    return bootstrap.estimate([row.patient for row in rows], statistics)
 
 
 def _localization_statistics(

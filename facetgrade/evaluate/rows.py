@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetgrade.evaluate.agreement import UNGRADABLE
+from facetgrade.evaluate.settings import DefinitionSettings
 from facetgrade.findings import Flag
+from facetgrade.grade.confidence import mean_grade
 
 NAN = float("nan")
 FAILED = "failed"  # reason of the joints of a study that could not be read
@@ -151,6 +153,50 @@ def grades(rows: Sequence[ComparedJoint]) -> tuple[NDArray[np.int64], ...]:
     """Return true and predicted grades of all rows."""
     truth = np.array([row.truth_grade for row in rows], np.int64)
     return truth, np.array([row.grade for row in rows], np.int64)
+
+
+def mean_grades(rows: Sequence[ComparedJoint]) -> NDArray[np.float64]:
+    """Return the mean grade by the probabilities of each row, NaN without any."""
+    return np.array(
+        [mean_grade(row.probabilities) if row.probabilities else NAN for row in rows],
+        np.float64,
+    )
+
+
+def with_lesion(
+    rows: Sequence[ComparedJoint], definitions: DefinitionSettings
+) -> dict[str, list[ComparedJoint]]:
+    """Return the joints that truly have something to outline.
+
+    Returns
+    -------
+    dict of str to list of ComparedJoint
+        fluid: all of it, the film of a healthy joint too. effusion: fluid as wide as
+        the rules ask of an effusion. edema: of both tissues.
+    """
+    floor_mm3 = definitions.floor_mm3
+    fluid = _present(rows, "effusion_mm3", floor_mm3)
+    return {
+        "effusion": _present(fluid, "effusion_width_mm", definitions.least_effusion_mm),
+        "fluid": fluid,
+        "edema": _present(rows, "edema_mm3", floor_mm3),
+    }
+
+
+def outline_part(
+    rows: Sequence[ComparedJoint], lesion: str, part: str
+) -> NDArray[np.float64]:
+    """Return such as the Dice of a lesion that `with_lesion` names; NaN if unknown."""
+    outline = "effusion" if lesion == "fluid" else lesion
+    parts = [row.overlap.get(outline, {}).get(part, NAN) for row in rows]
+    return np.array(parts, np.float64)
+
+
+def _present(
+    rows: Sequence[ComparedJoint], measured: str, least: float
+) -> list[ComparedJoint]:
+    """Return the joints whose truth is at least that large."""
+    return [row for row in rows if row.truth.get(measured, 0.0) >= least]
 
 
 def _without_nan(value: Any) -> Any:

@@ -236,6 +236,7 @@ def test_page_is_self_contained_and_lists_failures():
         joint("p1", error_mm=36.0, right=False),
         joint("p2", grade=UNGRADABLE),
         joint("p3", truth=4, grade=1),
+        joint("p4", truth=UNGRADABLE, grade=UNGRADABLE),
     ]
     html = benchmark_page(summarize(rows), rows, [("commit", "<abc>")], floor_mm3=20.0)
 
