@@ -82,7 +82,7 @@ def evaluate(
         progress=_print_progress,
     )
     for label, reached, target, verdict in headline_table(result).rows:
-        typer.echo(f"{label:<46}{reached:<24}{target:<15}{verdict}")
+        typer.echo(f"{label:<60}{reached:<24}{target:<26}{verdict}")
     typer.echo(f"benchmark: {out / 'benchmark.html'}")
 
 

@@ -31,6 +31,7 @@ from facetgrade.evaluate.page import (
 )
 from facetgrade.evaluate.results import Rows
 from facetgrade.evaluate.rows import MEASURES, ComparedJoint, column, measure
+from facetgrade.evaluate.settings import LIMIT_NAMES
 from facetgrade.evaluate.summary import Section
 
 PLACE_NAMES = {
@@ -128,13 +129,20 @@ def headline_table(result: Section) -> Table:
     rows = tuple(
         (
             figure["label"],
-            estimate_text(figure["estimate"]),
+            _reached_text(figure),
             figure["target"],
             "met" if figure["met"] else "missed",
         )
         for figure in result["headline"]
     )
     return Table(("", "reached", "target", ""), rows)
+
+
+def _reached_text(figure: Section) -> str:
+    """Write what is judged: an estimate, or one of its confidence limits."""
+    if figure["limit"] is None:
+        return estimate_text(figure["estimate"])
+    return f"{LIMIT_NAMES[figure['limit']]} {number_text(figure['judged'])}"
 
 
 def _headline_block(result: Section) -> Block:

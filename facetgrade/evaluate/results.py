@@ -184,6 +184,8 @@ def headline(result: Section, targets: Mapping[str, Target]) -> list[Section]:
             "figure": name,
             "label": target.label,
             "estimate": (estimate := _estimate(name, target, figures, result)),
+            "limit": target.limit,
+            "judged": target.judged(estimate),
             "target": target.text,
             "met": target.is_met(estimate),
         }

@@ -11,6 +11,8 @@ from facetgrade.anatomy import Lesion, Level
 from facetgrade.evaluate.summary import Bootstrap
 from facetgrade.grade.settings import ConfidenceSettings
 
+LIMIT_NAMES = {"low": "lower limit", "high": "upper limit"}
+
 
 class _Section(BaseModel):
     """Part of the configuration: unknown keys and missing keys are errors."""
@@ -42,6 +44,8 @@ class Target(_Section):
         Its bound.
     holds : float or None
         What its interval should hold. One of the three is given.
+    limit : {"low", "high"} or None
+        Confidence limit that the bound is for; None: the value itself.
     figure : str
         Name of the figure; empty: that of the target.
     factor, value : str
@@ -52,6 +56,7 @@ class Target(_Section):
     at_least: float | None = None
     at_most: float | None = None
     holds: float | None = None
+    limit: Literal["low", "high"] | None = None
     figure: str = ""
     factor: str = ""
     value: str = ""
@@ -60,6 +65,8 @@ class Target(_Section):
     def _has_one_bound(self) -> Self:
         if [self.at_least, self.at_most, self.holds].count(None) != 2:
             raise ValueError("give at_least, at_most or holds")
+        if self.limit is not None and self.holds is not None:
+            raise ValueError("limit goes with at_least or at_most, not with holds")
         if bool(self.factor) != bool(self.value):
             raise ValueError("give factor and value together")
         return self
@@ -67,19 +74,28 @@ class Target(_Section):
     @property
     def text(self) -> str:
         """The bound in words."""
-        if self.at_least is not None:
-            return f"at least {self.at_least:g}"
-        if self.at_most is not None:
-            return f"at most {self.at_most:g}"
-        return f"interval holds {self.holds:g}"
+        if self.holds is not None:
+            return f"interval holds {self.holds:g}"
+        bound = (
+            f"at most {self.at_most:g}"
+            if self.at_least is None
+            else f"at least {self.at_least:g}"
+        )
+        return f"{LIMIT_NAMES[self.limit]} {bound}" if self.limit else bound
+
+    def judged(self, estimate: Mapping[str, Any] | None) -> float | None:
+        """Return the number that `at_least` or `at_most` is for; None if undefined."""
+        found: float | None = (estimate or {}).get(self.limit or "value")
+        return found
 
     def is_met(self, estimate: Mapping[str, Any] | None) -> bool:
-        """Tell whether value or interval is as it should be; undefined ones are not."""
-        value, low, high = ((estimate or {}).get(k) for k in ("value", "low", "high"))
+        """Tell whether what is judged is as it should be; undefined ones are not."""
+        judged = self.judged(estimate)
         if self.at_least is not None:
-            return value is not None and value >= self.at_least
+            return judged is not None and judged >= self.at_least
         if self.at_most is not None:
-            return value is not None and value <= self.at_most
+            return judged is not None and judged <= self.at_most
+        low, high = ((estimate or {}).get(limit) for limit in ("low", "high"))
         if self.holds is None or low is None or high is None:
             return False
         return bool(low <= self.holds <= high)

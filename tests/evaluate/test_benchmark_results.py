@@ -5,7 +5,7 @@ import pytest
 
 from facetgrade.errors import ConfigError
 from facetgrade.evaluate.agreement import UNGRADABLE
-from facetgrade.evaluate.benchmark_page import benchmark_page
+from facetgrade.evaluate.benchmark_page import benchmark_page, headline_table
 from facetgrade.evaluate.results import benchmark_result
 from facetgrade.evaluate.rows import ComparedJoint, row_from_json, row_to_json
 from facetgrade.evaluate.settings import DefinitionSettings, Target
@@ -260,11 +260,41 @@ def test_a_target_needs_exactly_one_bound():
         ({"at_most": 0.9}, True),
         ({"holds": 0.9}, True),
         ({"holds": 0.92}, False),
+        ({"at_least": 0.80, "limit": "low"}, True),
+        ({"at_least": 0.85, "limit": "low"}, False),
+        ({"at_most": 0.90, "limit": "high"}, False),
+        ({"at_most": 0.91, "limit": "high"}, True),
     ],
 )
 def test_a_target_looks_at_the_value_or_at_its_interval(bound, met):
     estimate = {"value": 0.87, "low": 0.80, "high": 0.91}
     assert Target(label="x", **bound).is_met(estimate) is met
+
+
+def test_a_limit_is_undefined_with_one_patient_and_misses_its_target():
+    estimate = {"value": 0.9, "low": None, "high": None}
+    assert not Target(label="x", at_least=0.5, limit="low").is_met(estimate)
+
+
+def test_an_interval_that_holds_a_value_has_no_limit_to_judge():
+    with pytest.raises(ValueError, match="limit goes with at_least or at_most"):
+        Target(label="x", holds=0.9, limit="low")
+
+
+def test_headline_tells_which_limit_was_judged():
+    target = Target(label="lower", figure="right", limit="low", at_least=0.5)
+    rows = [joint("p0"), joint("p1", right=False), joint("p2"), joint("p3")]
+
+    result = benchmark_result(
+        rows, bootstrap=BOOTSTRAP, definitions=DEFINITIONS, targets={"lower": target}
+    )
+
+    (figure,) = result["headline"]
+    assert figure["limit"] == "low"
+    assert figure["judged"] == figure["estimate"]["low"] < figure["estimate"]["value"]
+    _, reached, bound, _ = headline_table(result).rows[0]
+    assert reached == f"lower limit {figure['judged']:.3f}"
+    assert bound == "lower limit at least 0.5"
 
 
 def test_an_interval_without_limits_holds_nothing():

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from facetgrade.config import read_config, shipped_path
+from facetgrade.config import read_config, read_settings, shipped_path
 from facetgrade.evaluate.benchmark import run_benchmark
 from facetgrade.evaluate.gallery import gallery_page
 from facetgrade.evaluate.rows import row_from_json
+from facetgrade.evaluate.settings import EvaluateSettings
 from facetgrade.inference import choose_device, load_models
 
 CONFIG = shipped_path("configs/evaluate.toml")
@@ -37,6 +38,12 @@ def coarse_config(path):
 
 def joints_of(out):
     return json.loads((out / "joints.json").read_text("utf-8"))
+
+
+def test_kappa_is_also_held_to_its_lower_limit():
+    target = read_settings(CONFIG, EvaluateSettings).targets["kappa_lower"]
+    assert (target.figure, target.limit) == ("kappa_quadratic", "low")
+    assert target.at_least == 0.85
 
 
 def test_every_figure_that_must_be_shown_has_a_target():
