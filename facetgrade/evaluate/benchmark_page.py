@@ -126,16 +126,15 @@ def headline_table(result: Section) -> Table:
     result : dict
         From `results.benchmark_result`.
     """
-    rows = tuple(
-        (
-            figure["label"],
-            _reached_text(figure),
-            figure["target"],
-            "met" if figure["met"] else "missed",
-        )
-        for figure in result["headline"]
-    )
-    return Table(("", "reached", "target", ""), rows)
+    rows: list[tuple[str, ...]] = []
+    for figure in result["headline"]:
+        verdict = "met" if figure["met"] else "missed"
+        rows.append((figure["label"], _reached_text(figure), figure["target"], verdict))
+        rows += [
+            (other["label"], estimate_text(other["estimate"]), "", "")
+            for other in figure["beside"]
+        ]
+    return Table(("", "reached", "target", ""), tuple(rows))
 
 
 def _reached_text(figure: Section) -> str:
@@ -150,7 +149,8 @@ def _headline_block(result: Section) -> Block:
     text = (
         "Level and side are right when a center lies nearer to the true joint of its "
         "name than to any other true joint, and within the stated distance. Brackets "
-        "are patient-cluster bootstrap intervals.",
+        "are patient-cluster bootstrap intervals. Figures without a target stand below "
+        "the one that they complete.",
     )
     return Block("Targets", text, (headline_table(result),))
 

@@ -171,7 +171,12 @@ def refusal_section(rows: Rows) -> Section:
 
 def headline(result: Section, targets: Mapping[str, Target]) -> list[Section]:
     """Return the figures that have a target, and whether it was met."""
-    figures = {
+    return [_judged(name, target, result) for name, target in targets.items()]
+
+
+def figures_of(result: Section) -> Section:
+    """Return the estimates over all studies by the names that targets use."""
+    return {
         **result["localization"],
         **result["grades"]["agreement"],
         **result["change"]["change"],
@@ -179,37 +184,37 @@ def headline(result: Section, targets: Mapping[str, Target]) -> list[Section]:
         **{f"{k}_spearman": v.get("spearman") for k, v in result["volumes"].items()},
         **result["calibration"]["calibration"],
     }
-    return [
-        {
-            "figure": name,
-            "label": target.label,
-            "estimate": (estimate := _estimate(name, target, figures, result)),
-            "limit": target.limit,
-            "judged": target.judged(estimate),
-            "target": target.text,
-            "met": target.is_met(estimate),
-        }
-        for name, target in targets.items()
-    ]
 
 
-def _estimate(
-    name: str, target: Target, figures: Section, result: Section
-) -> Section | None:
-    """Return the figure of a target, None where no study gives it.
+def _judged(name: str, target: Target, result: Section) -> Section:
+    """Return the figure of one target with what is shown beside it.
 
     Raises
     ------
     ConfigError
         If no benchmark has such a figure.
     """
-    figure = target.figure or name
+    figures = figures_of(result)
+    wanted = target.figure or name
     if target.factor:
-        if figure not in FIGURES:
-            raise ConfigError(f"target {name}: {figure} is not told by factor")
+        for figure in (wanted, *target.beside):
+            if figure not in FIGURES:
+                raise ConfigError(f"target {name}: {figure} is not told by factor")
         figures = result["factors"].get(target.factor, {}).get(target.value, {})
-    found: Section | None = figures.get(figure)
-    return found
+    estimate: Section | None = figures.get(wanted)
+    return {
+        "figure": name,
+        "label": target.label,
+        "estimate": estimate,
+        "limit": target.limit,
+        "judged": target.judged(estimate),
+        "target": target.text,
+        "met": target.is_met(estimate),
+        "beside": [
+            {"figure": figure, "label": label, "estimate": figures.get(figure)}
+            for figure, label in target.beside.items()
+        ],
+    }
 
 
 def _one_volume(

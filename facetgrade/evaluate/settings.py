@@ -50,6 +50,8 @@ class Target(_Section):
         Name of the figure; empty: that of the target.
     factor, value : str
         Studies that it is taken of, such as ``motion`` and ``yes``; empty: all.
+    beside : mapping of str to str
+        Figures to show under it without a bound, each with its label.
     """
 
     label: str
@@ -60,6 +62,7 @@ class Target(_Section):
     figure: str = ""
     factor: str = ""
     value: str = ""
+    beside: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _has_one_bound(self) -> Self:

@@ -116,6 +116,27 @@ def test_the_film_of_a_healthy_joint_is_fluid_but_no_effusion():
     assert overlap["fluid"]["mean_dice"]["value"] == pytest.approx(0.5)
 
 
+def test_a_figure_without_a_bound_stands_beside_the_one_it_completes():
+    film = {"effusion_mm3": 60.0, "effusion_width_mm": 0.4}
+    thin = joint("p1", overlap={"effusion": {"dice": 0.2}})
+    target = Target(label="effusion", at_least=0.75, beside={"fluid_dice": "all"})
+
+    result = benchmark_result(
+        [joint("p0"), replace(thin, truth=film)],
+        bootstrap=BOOTSTRAP,
+        definitions=DEFINITIONS,
+        targets={"effusion_dice": target},
+    )
+
+    (figure,) = result["headline"]
+    assert figure["met"]  # 0.8
+    assert figure["beside"][0]["estimate"]["value"] == pytest.approx(0.5)
+    rows = headline_table(result).rows
+    assert [row[0] for row in rows] == ["effusion", "all"]
+    assert rows[1][1].startswith("0.500 [")
+    assert rows[1][2:] == ("", "")
+
+
 def test_a_target_can_ask_for_some_studies_only():
     rows = [
         joint("p0", factors={"motion": "yes"}),
@@ -168,6 +189,20 @@ def test_a_target_of_one_factor_needs_a_figure_that_is_told_by_factor():
             bootstrap=BOOTSTRAP,
             definitions=DEFINITIONS,
             targets={"x": target},
+        )
+
+
+def test_what_stands_beside_a_target_of_one_factor_is_told_by_factor():
+    target = Target(
+        label="x", factor="motion", value="no", at_most=1.0, beside={"ece": "y"}
+    )
+
+    with pytest.raises(ConfigError, match="target exact: ece is not told by factor"):
+        benchmark_result(
+            [joint("p0", factors={"motion": "no"})],
+            bootstrap=BOOTSTRAP,
+            definitions=DEFINITIONS,
+            targets={"exact": target},
         )
 
 

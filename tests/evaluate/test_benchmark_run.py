@@ -46,6 +46,11 @@ def test_kappa_is_also_held_to_its_lower_limit():
     assert target.at_least == 0.85
 
 
+def test_all_fluid_stands_beside_the_effusion_as_the_rules_define_it():
+    targets = read_settings(CONFIG, EvaluateSettings).targets
+    assert set(targets["effusion_dice"].beside) == {"fluid_dice"}
+
+
 def test_every_figure_that_must_be_shown_has_a_target():
     assert set(tomllib.loads(CONFIG.read_text("utf-8"))["targets"]) >= {
         "right",
