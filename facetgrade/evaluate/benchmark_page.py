@@ -7,12 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from facetgrade.evaluate.figures import (
-    FactorRow,
-    bland_altman_figure,
-    error_figure,
-    factor_figure,
-)
+from facetgrade.evaluate.factor_page import factor_blocks
+from facetgrade.evaluate.figures import bland_altman_figure, error_figure
 from facetgrade.evaluate.overlap import ratio_limits
 from facetgrade.evaluate.page import (
     AGREEMENT_NAMES,
@@ -63,12 +59,6 @@ VOLUME_NAMES = {
     "sensitivity": "presence seen",
     "specificity": "absence seen",
 }
-FACTOR_FIGURES = {
-    "exact": ("exact grade", (0.0, 1.02)),
-    "right": ("level and side right", (0.0, 1.02)),
-    "median_mm": ("center error, median (mm)", None),
-    "coverage": ("grade sets that hold the truth", (0.0, 1.02)),
-}
 MOST_FAILURES = 60
 
 
@@ -107,7 +97,7 @@ def benchmark_page(
         _volume_block(result["volumes"], rows, floor_mm3=floor_mm3),
         *calibration_blocks(everyone),
         _refusal_block(result["refusals"]),
-        *_factor_block(result),
+        *factor_blocks(result),
         *_failure_block(rows),
     ]
     return render("Held-out benchmark", lead, blocks, made)
@@ -232,52 +222,6 @@ def _refusal_block(refusals: Section) -> Block:
         for kind, name in names.items()
     )
     return Block("Refusals", text, (Table(("", "joints", "refused", "why"), rows),))
-
-
-def _factor_block(result: Section) -> list[Block]:
-    """Return one plot a figure with all factors below each other."""
-    factors: Mapping[str, Mapping[str, Section]] = result["factors"]
-    if not factors:
-        return []
-    overall = {
-        **result["calibration"]["calibration"],
-        **result["grades"]["agreement"],
-        **result["localization"],
-    }
-    pictures = []
-    for figure, (label, limits) in FACTOR_FIGURES.items():
-        rows = [
-            _factor_row(factor, value, estimates[figure])
-            for factor, values in factors.items()
-            for value, estimates in values.items()
-            if figure in estimates
-        ]
-        whole = overall.get(figure, {}).get("value")
-        pictures.append(
-            Picture(
-                factor_figure(
-                    rows,
-                    overall=math.nan if whole is None else whole,
-                    statistic=label,
-                    limits=limits,
-                ),
-                f"{label}, by factor; joints in parentheses, all joints in orange",
-            )
-        )
-    text = (
-        "Each study differs from training in several factors at once: a row compares "
-        "all studies with that value, whatever their other factors.",
-    )
-    return [Block("By factor", text, (), tuple(pictures))]
-
-
-def _factor_row(factor: str, label: str, estimate: Section) -> FactorRow:
-    """Return one row of a factor plot."""
-    value, low, high = (
-        math.nan if estimate[part] is None else float(estimate[part])
-        for part in ("value", "low", "high")
-    )
-    return FactorRow(factor, label, value, low, high, estimate["rows"])
 
 
 def _failure_block(rows: Rows) -> list[Block]:

@@ -77,11 +77,17 @@ def factor_section(
     return {
         factor: {
             value: _value_section(members, bootstrap, definitions)
-            for value, members in sorted(values.items())
+            for value, members in sorted(values.items(), key=_order)
         }
         for factor, values in groups.items()
         if len(values) > 1 or factor in wanted
     }
+
+
+def _order(item: tuple[str, list[ComparedJoint]]) -> tuple[bool, bool, str]:
+    """Sort values by name, thirds of a range from below to over."""
+    value = item[0]
+    return value.startswith("over "), not value.startswith("below "), value
 
 
 def _value_section(

@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,18 +33,38 @@ class FactorRow:
     ----------
     factor, label : str
         Group and name of the row.
-    value, low, high : float
-        Statistic with its limits; NaN limits are not drawn.
     rows : int
         Joints behind it.
+    few : bool
+        Whether its intervals come from too few patients to be relied on.
+    estimates : sequence of (value, low, high)
+        One for each panel; what is NaN is not drawn.
     """
 
     factor: str
     label: str
-    value: float
-    low: float
-    high: float
     rows: int
+    few: bool
+    estimates: Sequence[tuple[float, float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class FactorPanel:
+    """One statistic of a forest plot.
+
+    Attributes
+    ----------
+    statistic : str
+        Label of the axis.
+    overall : float
+        Value over all joints, drawn as a line.
+    limits : tuple of float or None
+        Range of the axis.
+    """
+
+    statistic: str
+    overall: float
+    limits: tuple[float, float] | None
 
 
 def confusion_figure(confusion: Sequence[Sequence[int]], *, columns: str) -> str:
@@ -240,50 +260,60 @@ def gallery_figure(slices: Sequence[Slice], size_mm: float) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
-def factor_figure(
-    rows: Sequence[FactorRow], *, overall: float, statistic: str, limits: Any
-) -> str:
-    """Draw one statistic for each value of each factor, weakest visible at a glance.
+def factor_figure(rows: Sequence[FactorRow], panels: Sequence[FactorPanel]) -> str:
+    """Draw statistics of each value of each factor, weakest visible at a glance.
 
     Parameters
     ----------
     rows : sequence of FactorRow
         Grouped by factor, from the top.
-    overall : float
-        Value over all joints, drawn as a line.
-    statistic : str
-        Label of the axis.
-    limits : tuple of float or None
-        Range of the axis.
+    panels : sequence of FactorPanel
+        Side by side, at least one.
 
     Returns
     -------
     str
         Data URI of an SVG picture.
     """
-    figure, axes = _canvas(6.6, 0.9 + 0.235 * len(rows))
-    places = np.arange(len(rows), dtype=float)
+    from matplotlib.figure import Figure
+
+    size_in = (3.4 + 2.4 * len(panels), 0.9 + 0.21 * len(rows))
+    figure = Figure(figsize=size_in, layout="constrained")
+    all_axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     starts = [i for i, r in enumerate(rows) if not i or rows[i - 1].factor != r.factor]
-    for place, row in zip(places, rows, strict=True):
-        axes.plot([row.low, row.high], [place, place], color=BLUE, linewidth=1.6)
-        axes.plot(row.value, place, "o", color=BLUE, markersize=4.5)
-    for start in starts[1:]:
-        axes.axhline(start - 0.5, color=FAINT, linewidth=0.9)
-    axes.axvline(overall, color=ORANGE, linewidth=1.1)
+    for number, (axes, panel) in enumerate(zip(all_axes, panels, strict=True)):
+        _quiet(axes)
+        _draw_panel(axes, panel, [(row.few, row.estimates[number]) for row in rows])
+        for start in starts[1:]:
+            axes.axhline(start - 0.5, color=FAINT, linewidth=0.9)
     labels = [
         f"{row.factor}: {row.label}  ({row.rows})"
         if index in starts
         else f"{row.label}  ({row.rows})"
         for index, row in enumerate(rows)
     ]
-    axes.set_yticks(places, labels)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    if limits is not None:
-        axes.set_xlim(*limits)
-    axes.set_xlabel(statistic)
+    all_axes[0].set_yticks(np.arange(len(rows)), labels)
+    all_axes[0].set_ylim(len(rows) - 0.4, -0.6)
+    return _data_uri(figure)
+
+
+def _draw_panel(
+    axes: Axes,
+    panel: FactorPanel,
+    estimates: Sequence[tuple[bool, tuple[float, float, float]]],
+) -> None:
+    """Draw one statistic of all rows; open circles where patients are few."""
+    for place, (few, (value, low, high)) in enumerate(estimates):
+        axes.plot([low, high], [place, place], color=BLUE, linewidth=1.6)
+        face = "white" if few else BLUE
+        axes.plot(value, place, "o", color=BLUE, markersize=4.5, markerfacecolor=face)
+    axes.axvline(panel.overall, color=ORANGE, linewidth=1.1)
+    if panel.limits is not None:
+        axes.set_xlim(*panel.limits)
+    axes.set_xlabel(panel.statistic)
+    axes.tick_params(axis="x", top=True, labeltop=True)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
-    return _data_uri(figure)
 
 
 def _canvas(width_in: float, height_in: float) -> tuple[Figure, Axes]:
@@ -292,6 +322,12 @@ def _canvas(width_in: float, height_in: float) -> tuple[Figure, Axes]:
 
     figure = Figure(figsize=(width_in, height_in), layout="constrained")
     axes = figure.subplots()
+    _quiet(axes)
+    return figure, axes
+
+
+def _quiet(axes: Axes) -> None:
+    """Draw axes so that they do not compete with what is plotted."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[:].set_color("#829ab1")
     axes.grid(color=FAINT, linewidth=0.6)
@@ -299,7 +335,6 @@ def _canvas(width_in: float, height_in: float) -> tuple[Figure, Axes]:
     axes.tick_params(colors=INK, labelsize=8)
     axes.xaxis.label.set_fontsize(9)
     axes.yaxis.label.set_fontsize(9)
-    return figure, axes
 
 
 def _plain_ratio_ticks(axes: Axes) -> None:
