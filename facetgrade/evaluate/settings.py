@@ -123,7 +123,8 @@ class GroupSettings(_Section):
     name : str
         Value of the factor "group".
     anatomy : str
-        Anatomy source of the simulator; never one that training used.
+        Anatomy source of the simulator. A benchmark takes one that training never used,
+        or changes ranges in `overrides`; a calibration takes those of training.
     overrides : mapping
         Keys of simulate.toml that differ, by section.
     """
@@ -177,7 +178,7 @@ class EvaluateSettings(_Section):
 
 
 class CalibrationGroup(GroupSettings):
-    """Studies to calibrate on: anatomy that no benchmark is measured with."""
+    """Studies to calibrate on, never with the meshes of the benchmark."""
 
     anatomy: Literal["parametric", "mean-shape"]
 

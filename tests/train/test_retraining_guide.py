@@ -14,10 +14,23 @@ ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "models" / "RETRAINING.md"
 
 
-def commands() -> list[list[str]]:
-    """Return the words of the first block of commands, without the program's name."""
-    block = re.search(r"```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    return [shlex.split(line)[1:] for line in block[1].splitlines()]
+def commands(block: int = 0) -> list[list[str]]:
+    """Return the words of one block of commands, without the program's name."""
+    blocks = re.findall(r"```sh\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    return [shlex.split(line)[1:] for line in blocks[block].splitlines()]
+
+
+def test_the_command_that_calibrates_asks_for_nothing_but_anatomy(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    monkeypatch.chdir(tmp_path)
+    (words,) = commands(-1)
+
+    result = CliRunner().invoke(app, words)
+
+    assert words[0] == "calibrate"
+    assert "the held-out anatomy is not part of facetgrade" in str(result.exception)
 
 
 @pytest.mark.slow
