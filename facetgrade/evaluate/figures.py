@@ -242,16 +242,20 @@ def gallery_figure(slices: Sequence[Slice], size_mm: float) -> str:
     for axes, one in zip(row, slices, strict=True):
         black, white = one.window
         axes.imshow(one.image, cmap="gray", vmin=black, vmax=white, extent=extent)
+        rows_mm, columns_mm = (
+            (np.arange(n) + 0.5) * size_mm / n for n in one.image.shape
+        )
         for style, outlines in (("solid", one.found), ("dashed", one.true)):
             for name, inside in outlines.items():
                 if inside.max(initial=0.0) >= OUTLINED:
                     axes.contour(
+                        columns_mm,
+                        rows_mm,
                         inside,
                         [OUTLINED],
                         colors=OUTLINE_COLORS[name],
                         linestyles=style,
                         linewidths=1.1,
-                        extent=extent,
                     )
         axes.set_title(one.title, fontsize=8, color=INK)
         axes.set_axis_off()
