@@ -21,7 +21,7 @@ from facetgrade.localize.levels import (
     total_vote,
     vote_totals,
 )
-from facetgrade.localize.ranks import name_of
+from facetgrade.localize.ranks import RANKS, name_of
 from facetgrade.localize.settings import LocalizeSettings
 from facetgrade.scouts import ScoutVerdict
 
@@ -36,6 +36,29 @@ class Consulted:
     numbering: Numbering
     verdict: ScoutVerdict
     note: str = ""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Aligned:
+    """Scout whose lower bodies are those of a chain.
+
+    Attributes
+    ----------
+    scout : Chain
+        Without the bodies above the first that does not fit: a body that either misses
+        shifts all names above it.
+    below : int
+        Its bodies below the lowest of the chain, negative if it ends above.
+    same_from : int
+        Number of the uppermost body of the chain that is the same.
+    one_ends : bool
+        Nothing contradicts: above it, chain or scout has no bodies.
+    """
+
+    scout: Chain
+    below: int
+    same_from: int
+    one_ends: bool
 
 
 def consult_scout(
@@ -57,20 +80,20 @@ def consult_scout(
     aligned = align_scout(chain, scout)
     if aligned is None:
         return Consulted(own, ScoutVerdict.NOT_MATCHED)
-    scout, below = aligned
-    alone = choose_numbering(scout, settings, {})
-    differs = alone.ranks[-1] + below != own.ranks[-1]
+    alone = choose_numbering(aligned.scout, settings, {})
+    lowest = alone.ranks[-1] + aligned.below
+    differs = lowest != own.ranks[-1]
     if own.decided and not (differs and alone.decided):
         verdict = ScoutVerdict.UNCLEAR if differs else ScoutVerdict.AGREES
         return Consulted(own, verdict)
-    both = _numbering_of_both(chain, scout, below, settings)
+    both = _numbering_of_both(chain, aligned, settings)
     least = settings.min_numbering_probability
     if differs and min(own.probability, alone.probability) >= least:
-        note = _contradiction(own, alone.ranks[-1] + below)
+        note = _contradiction(own, lowest)
         both = replace(both, decided=False)
         return Consulted(both, ScoutVerdict.DISAGREES, note)
-    if not both.decided:
-        return Consulted(both, ScoutVerdict.UNCLEAR)
+    if not both.decided or _misses_lumbar(both, aligned):
+        return Consulted(replace(both, decided=False), ScoutVerdict.UNCLEAR)
     note = (
         "The numbering of the levels was decided by what the scout shows beside the "
         "other series."
@@ -78,17 +101,13 @@ def consult_scout(
     return Consulted(both, ScoutVerdict.DECIDES, note)
 
 
-def align_scout(chain: Chain, scout: Chain) -> tuple[Chain, int] | None:
+def align_scout(chain: Chain, scout: Chain) -> Aligned | None:
     """Find the bodies of a chain in a scout, from the lowest that both show upward.
 
     Returns
     -------
-    Chain, int
-        The scout, without the bodies above the first that does not fit: a body that
-        either misses shifts all names above it. And the number of its bodies below the
-        lowest of the chain, negative if it ends above.
-    None
-        When fewer than three bodies from the lowest on are the same.
+    Aligned or None
+        None when fewer than three bodies from the lowest on are the same.
     """
     last, end = len(chain.scores) - 1, len(scout.scores) - 1
     nearest = _nearest(chain, scout)
@@ -104,13 +123,19 @@ def align_scout(chain: Chain, scout: Chain) -> tuple[Chain, int] | None:
         top -= 1
     if lowest - top + 1 < FEWEST_SAME_BODIES:
         return None
+    fits = top == 0 or top + shift == 0
     first = top + shift if top > 0 else 0
     kept = Chain(
         centers_lps_mm=scout.centers_lps_mm[first:],
         votes=scout.votes[first:],
         scores=scout.scores[first:],
     )
-    return kept, end - shift - last
+    return Aligned(kept, end - shift - last, same_from=top, one_ends=fits)
+
+
+def _misses_lumbar(both: Numbering, aligned: Aligned) -> bool:
+    """Tell whether scout and series show different bodies below the thoracic ones."""
+    return not aligned.one_ends and both.ranks[aligned.same_from] < RANKS["L1"]
 
 
 def _nearest(chain: Chain, scout: Chain) -> dict[int, int]:
@@ -128,9 +153,10 @@ def _nearest(chain: Chain, scout: Chain) -> dict[int, int]:
 
 
 def _numbering_of_both(
-    chain: Chain, scout: Chain, below: int, settings: LocalizeSettings
+    chain: Chain, aligned: Aligned, settings: LocalizeSettings
 ) -> Numbering:
     """Add the votes of the scout for each numbering of the chain."""
+    scout, below = aligned.scout, aligned.below
     lowest = [last - below for last in LAST_RANKS]
     prior = [total_vote(scout, last) if last > 0 else -np.inf for last in lowest]
     totals = vote_totals(chain) + settings.scout_weight * np.array(prior)

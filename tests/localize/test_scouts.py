@@ -56,21 +56,30 @@ def without(chain, number):
 
 def test_bodies_below_are_counted_from_the_lowest_that_both_show():
     # L4 is the last of four; the scout goes on with L5 and S1
-    _, below = align_scout(UPPER, WHOLE)
-    _, above = align_scout(WHOLE, UPPER)
-
-    assert (below, above) == (2, -2)
+    assert align_scout(UPPER, WHOLE).below == 2
+    assert align_scout(WHOLE, UPPER).below == -2
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_scout_counts_only_below_a_body_that_it_misses(number):
     chain = spine(NAMES[:6], sure=0.2)
 
-    kept, below = align_scout(chain, without(WHOLE, number))
+    aligned = align_scout(chain, without(WHOLE, number))
 
-    # T12 and above it the missed one are gone, S1 lies below L5
-    assert len(kept.scores) == 6 - number
-    assert below == 1
+    # seven bodies without the missed one and those above it; S1 lies below L5
+    assert len(aligned.scout.scores) == 6 - number
+    assert (aligned.below, aligned.same_from) == (1, number + 1)
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict"), [(0, ScoutVerdict.DECIDES), (2, ScoutVerdict.UNCLEAR)]
+)
+def test_a_scout_with_other_lumbar_bodies_decides_nothing(number, verdict):
+    # T12 missing in the scout changes no lumbar name, L2 missing in either does
+    _, consulted = consult(spine(NAMES[:6], sure=0.2), without(WHOLE, number))
+
+    assert consulted.verdict is verdict
+    assert consulted.numbering.decided == (verdict is ScoutVerdict.DECIDES)
 
 
 def test_a_scout_that_misses_a_low_body_is_not_matched():
