@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from facetgrade.anatomy import ExtensionSite, FacetJoint, Lesion, Level, Side
 from facetgrade.geometry import VolumeGeometry
+from facetgrade.scouts import ScoutReading
 from facetgrade.study import Sequence
 
 
@@ -103,10 +104,8 @@ class Localization:
         All located joints of any level, from the top, left first.
     numbering_probability : float
         Probability of the chosen numbering.
-    alternative : tuple of str
-        Names of `vertebrae` under the best other numbering, empty if none.
-    alternative_probability : float
-        Its probability.
+    alternative, alternative_probability : tuple of str, float
+        Names of `vertebrae` under the best other numbering, empty if none; its share.
     level_assumed : bool
         Numbering could not be decided from what is in view.
     notes : tuple of str
@@ -115,6 +114,8 @@ class Localization:
         Sum of log votes for each possible numbering, by its name of the lowest body.
     sacrum_vote : float
         How sure the lowest bodies are sacral ones, 0-1.
+    scout : ScoutReading or None
+        What the scouts said; None when none was read.
     """
 
     vertebrae: tuple[LocatedVertebra, ...]
@@ -126,6 +127,7 @@ class Localization:
     notes: tuple[str, ...] = ()
     numbering_totals: Mapping[str, float] = field(default_factory=dict)
     sacrum_vote: float = 0.0
+    scout: ScoutReading | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -309,10 +311,8 @@ class Graded:
         Where it is.
     masks : JointMasks
         Segmentation on the contrast that gave the grade.
-    best : SequenceGrade
-        The reported grade.
-    per_sequence : tuple of SequenceGrade
-        All of them, `best` included.
+    best, per_sequence : SequenceGrade, tuple of SequenceGrade
+        The reported grade; all of them, `best` included.
     probabilities : tuple of float
         P(grade 0) ... P(grade 4), sum 1.
     grade_set : tuple of int

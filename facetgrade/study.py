@@ -133,6 +133,9 @@ class Study:
         One sentence per problem a reader of the report should know.
     content_sha256 : str
         Hash over the bytes that the study was read from.
+    scouts : tuple of Series
+        Sagittal localizers, read for the numbering of the vertebrae and for nothing
+        else: they are no series of the study.
     """
 
     uid: str
@@ -143,3 +146,4 @@ class Study:
     rejected: tuple[RejectedSeries, ...] = ()
     notes: tuple[str, ...] = ()
     content_sha256: str = ""
+    scouts: tuple[Series, ...] = ()

@@ -33,6 +33,8 @@ class Assembled:
         Those whose header and description tell nothing of fat suppression.
     notes : list of str
         One sentence per problem.
+    scouts : list of Series
+        Sagittal localizers; the first sentence of evidence says how they are known.
     digests : list of bytes
         SHA-256 of every file that was read.
     date : str
@@ -43,6 +45,7 @@ class Assembled:
     untold: list[Series] = field(default_factory=list)
     rejected: list[RejectedSeries] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    scouts: list[Series] = field(default_factory=list)
     digests: list[bytes] = field(default_factory=list)
     date: str = ""
 
@@ -52,6 +55,7 @@ class Assembled:
         self.untold += other.untold
         self.rejected += other.rejected
         self.notes += other.notes
+        self.scouts += other.scouts
 
 
 def assemble_series(frames: Sequence[Frame], settings: IngestSettings) -> Assembled:
@@ -79,12 +83,37 @@ def assemble_series(frames: Sequence[Frame], settings: IngestSettings) -> Assemb
     if {plane_of(stack.normal) for stack in stacks} >= _LOCALIZER_PLANES:
         reason = "localizer (sagittal, axial and coronal slices in one series)"
         result.rejected.append(_rejection(first, reason))
+        slices = [s for s in stacks if plane_of(s.normal) is Plane.SAGITTAL]
+        frames = [frame for stack in slices for frame in stack.frames]
+        result.scouts = assemble_scouts(frames, reason, settings)
         return result
     for parts in kinds.values():
         _add_contrast(result, parts, settings)
     if len(result.series) > 1:
         _tell_apart(result, first)
     return result
+
+
+def assemble_scouts(
+    frames: Sequence[Frame], reason: str, settings: IngestSettings
+) -> list[Series]:
+    """Turn the sagittal frames of a localizer into series, or nothing if too few.
+
+    Parameters
+    ----------
+    frames : sequence of Frame
+        Of one SeriesInstanceUID, with pixels.
+    reason : str
+        By what they are known as a localizer.
+    settings : IngestSettings
+        Tolerances and series rules.
+    """
+    found = assemble_series(frames, settings).series
+    return [
+        replace(one, evidence=(reason, *one.evidence))
+        for one in found
+        if one.plane is Plane.SAGITTAL
+    ]
 
 
 def _add_contrast(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -11,16 +10,22 @@ from pydicom.dataset import Dataset
 
 from facetgrade.errors import IngestError
 from facetgrade.ingest.archive import SourceFile, read_files
-from facetgrade.ingest.assemble import Assembled, assemble_series
+from facetgrade.ingest.assemble import Assembled, assemble_scouts, assemble_series
 from facetgrade.ingest.dicom import Frame, classic_frame, read_dataset, stored_pixels
 from facetgrade.ingest.elements import quiet, text
 from facetgrade.ingest.enhanced import enhanced_frames, is_multi_frame
 from facetgrade.ingest.privacy import Privacy
 from facetgrade.ingest.resplit import group_into_series
-from facetgrade.ingest.screening import reject_image, reject_series
+from facetgrade.ingest.screening import (
+    is_plain_localizer,
+    reject_image,
+    reject_series,
+)
+from facetgrade.ingest.series import plane_of
 from facetgrade.ingest.settings import IngestSettings
-from facetgrade.study import RejectedSeries
+from facetgrade.study import Plane, RejectedSeries
 
+_Named = tuple[str, str, str]  # uid and description of a series, reason
 _DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 
 
@@ -59,8 +64,10 @@ def read_dicom_series(
     for sentence, names in reading.unusable.items():
         more = f" and {len(names) - 1} more files" if len(names) > 1 else ""
         result.notes.append(f"{names[0]}{more}: {sentence}")
-    for series, count in reading.rejected.items():
+    _add_scouts(result, reading, settings)
+    for series, rejected in reading.rejected.items():
         uid, description, reason = series
+        count = len(rejected)
         reason = f"{reason} ({count} files)" if count > 1 else reason
         result.rejected.append(
             RejectedSeries(uid=uid, description=description, reason=reason)
@@ -86,7 +93,8 @@ class _Reading:
     """What has been read so far."""
 
     frames: list[Frame] = field(default_factory=list)
-    rejected: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    rejected: dict[_Named, set[SourceFile]] = field(default_factory=dict)
+    localizers: dict[_Named, list[Frame]] = field(default_factory=dict)
     unusable: dict[str, list[str]] = field(default_factory=dict)
     date: str = ""
 
@@ -106,10 +114,22 @@ def _read_file(
     if not reason:
         frames = _frames(dataset, file)
         reason = reject_series(frames[0].tags, settings.series_rules)
-    if reason:
-        uid = privacy.uid(text(dataset, "SeriesInstanceUID"))
-        reading.rejected[uid, text(dataset, "SeriesDescription"), reason] += 1
+    if not reason:
+        reading.frames += _with_pixels(frames, dataset, privacy)
         return
+    uid = privacy.uid(text(dataset, "SeriesInstanceUID"))
+    named = uid, text(dataset, "SeriesDescription"), reason
+    sagittal = _sagittal_localizer(frames, dataset, settings, privacy)
+    if sagittal:
+        reading.localizers.setdefault(named, []).extend(sagittal)
+    if len(sagittal) < max(len(frames), 1):
+        reading.rejected.setdefault(named, set()).add(file)
+
+
+def _with_pixels(
+    frames: list[Frame], dataset: Dataset, privacy: Privacy
+) -> list[Frame]:
+    """Give frames their pixels and the UIDs that are shown."""
     pixels = stored_pixels(dataset)
     if len(pixels) != len(frames):
         raise IngestError(
@@ -121,7 +141,32 @@ def _read_file(
         frame.series_uid = privacy.uid(frame.series_uid)
         frame.instance_uid = privacy.uid(frame.instance_uid)
         frame.frame_of_reference_uid = privacy.uid(frame.frame_of_reference_uid)
-    reading.frames += frames
+    return frames
+
+
+def _sagittal_localizer(
+    frames: list[Frame], dataset: Dataset, settings: IngestSettings, privacy: Privacy
+) -> list[Frame]:
+    """Return the sagittal frames of a localizer; none if its pixels are damaged."""
+    sagittal = [frame for frame in frames if plane_of(frame.normal) is Plane.SAGITTAL]
+    rules = settings.series_rules
+    if not sagittal or not is_plain_localizer(frames[0].tags, rules):
+        return []
+    try:
+        _with_pixels(frames, dataset, privacy)
+    except IngestError:
+        return []
+    return sagittal
+
+
+def _add_scouts(result: Assembled, reading: _Reading, settings: IngestSettings) -> None:
+    """Build series of sagittal localizers; those of too few slices stay rejected."""
+    for named, frames in reading.localizers.items():
+        scouts = assemble_scouts(frames, named[2], settings)
+        result.scouts += scouts
+        if not scouts:
+            files = {frame.file for frame in frames}
+            reading.rejected.setdefault(named, set()).update(files)
 
 
 def _frames(dataset: Dataset, file: SourceFile) -> list[Frame]:

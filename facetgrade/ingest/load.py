@@ -19,6 +19,7 @@ from facetgrade.ingest.images import read_dicom_series
 from facetgrade.ingest.nifti import read_nifti_series
 from facetgrade.ingest.privacy import Privacy, user_key
 from facetgrade.ingest.scan import find_studies
+from facetgrade.ingest.scouts import choose_scouts, set_scouts_apart
 from facetgrade.ingest.settings import IngestSettings
 from facetgrade.ingest.spaces import keep_one_space
 from facetgrade.study import RejectedSeries, Study
@@ -99,10 +100,12 @@ def load_study(files: StudyFiles, settings: IngestSettings, privacy: Privacy) ->
     else:
         found = read_nifti_series(files.files, settings)
     kept, apart, space_notes = keep_one_space(found.series, settings.space)
+    kept, long = set_scouts_apart(kept, settings.scout)
     rules = settings.series_rules
     kept = tell_fat_apart(kept, found.untold, rules.pixels)
     chosen, losers = choose_series(kept, rules.choice)
-    rejected = (*found.rejected, *apart, *losers)
+    scouts, unfit = choose_scouts([*found.scouts, *long], chosen, settings.scout)
+    rejected = (*found.rejected, *apart, *losers, *unfit)
     if not chosen:
         raise IngestError(_nothing_usable(files, found, rejected))
     study = Study(
@@ -114,12 +117,14 @@ def load_study(files: StudyFiles, settings: IngestSettings, privacy: Privacy) ->
         rejected=rejected,
         notes=(*files.problems, *found.notes, *space_notes),
         content_sha256=_combined(found.digests),
+        scouts=tuple(scouts),
     )
     _log.info(
-        "ingest: study %s, %d files, %d series used, %d rejected, %.1f s",
+        "ingest: study %s, %d files, %d series used, %d scouts, %d rejected, %.1f s",
         study.uid,
         len(files.files),
         len(chosen),
+        len(scouts),
         len(rejected),
         time.perf_counter() - start_s,
     )

@@ -63,13 +63,27 @@ def reject_series(tags: SeriesTags, rules: SeriesRules) -> str:
     rules : SeriesRules
         Image types, words and body parts that are never graded.
     """
-    reject = rules.reject
-    image_type = {part.upper() for part in tags.image_type}
-    if image_type & set(reject.localizer_image_types):
+    return localizer_reason(tags, rules) or _reason_beside(tags, rules)
+
+
+def localizer_reason(tags: SeriesTags, rules: SeriesRules) -> str:
+    """Say by what a series is known as a localizer, or nothing."""
+    if _types(tags) & set(rules.reject.localizer_image_types):
         return "localizer (ImageType)"
-    if _found(reject.localizer_text, tags.words):
+    if _found(rules.reject.localizer_text, tags.words):
         return "localizer (description)"
-    if image_type & set(reject.reformat_image_types):
+    return ""
+
+
+def is_plain_localizer(tags: SeriesTags, rules: SeriesRules) -> bool:
+    """Tell localizers that are nothing else that is never read."""
+    return bool(localizer_reason(tags, rules)) and not _reason_beside(tags, rules)
+
+
+def _reason_beside(tags: SeriesTags, rules: SeriesRules) -> str:
+    """Say why a series is not graded, localizers apart."""
+    reject = rules.reject
+    if _types(tags) & set(reject.reformat_image_types):
         return "derived reformat or projection (ImageType)"
     if _found(reject.reformat_text, tags.words):
         return "derived reformat or screenshot (description)"
@@ -134,6 +148,11 @@ def looks_like_hounsfield(values: NDArray[np.float32]) -> bool:
     """Tell CT from MR by values far below zero."""
     sample = values.ravel()[:: max(values.size // 100_000, 1)]
     return bool(np.mean(sample < _HOUNSFIELD_INTERCEPT) > 0.01)
+
+
+def _types(tags: SeriesTags) -> set[str]:
+    """Return the values of ImageType in upper case."""
+    return {part.upper() for part in tags.image_type}
 
 
 def _found(pattern: str, words: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ LARGEST_SIDEWAYS = 0.55
 SMALLEST_DOWN = 0.4  # a sacral slope of 65 degrees
 VOTE_RADIUS_VOXELS = 1
 ANCHOR_REACH_MM = 30.0  # bodies are 50 x 35 x 28 mm, the next center 34 mm away
-OFFSETS = range(SACRUM_RANK - 1, HIGHEST_RANK + 8)
+LAST_RANKS = range(SACRUM_RANK - 1, HIGHEST_RANK + 8)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -117,34 +117,57 @@ def choose_numbering(
         Vertebra name to an LPS point inside its body, from the user. Points outside
         of every body, or names that contradict each other, decide nothing.
     """
-    count = len(chain.scores)
-    offsets = np.array([k for k in OFFSETS if k - SACRUM_RANK + 2 >= 1])
-    totals = np.array([_total_vote(chain, int(last)) for last in offsets])
-    kept = np.ones(len(offsets), bool)
+    totals = vote_totals(chain)
+    kept = np.ones(len(totals), bool)
     for name, point in anchors.items():
-        kept &= _keeps_anchor(chain, offsets, name, point)
+        kept &= _keeps_anchor(chain, name, point)
     if kept.any():
         totals = np.where(kept, totals, -np.inf)
+    numbering = most_probable(chain, totals, settings)
+    if anchors:
+        return replace(numbering, decided=bool(kept.any()))
+    return numbering
+
+
+def vote_totals(chain: Chain) -> NDArray[np.float64]:
+    """Sum the votes of a chain for each of `LAST_RANKS` as rank of its lowest body."""
+    return np.array([total_vote(chain, last) for last in LAST_RANKS])
+
+
+def most_probable(
+    chain: Chain, totals: NDArray[np.float64], settings: LocalizeSettings
+) -> Numbering:
+    """Choose the numbering with the most votes, decided if the sacrum is in view.
+
+    Parameters
+    ----------
+    chain : Chain
+        From `choose_chain`, not empty.
+    totals : (N,) float64 ndarray
+        Votes for each of `LAST_RANKS`, as from `vote_totals`.
+    settings : LocalizeSettings
+        Temperature of the votes and the thresholds of a decision.
+    """
+    count = len(chain.scores)
     weights = np.exp((totals - totals.max()) / settings.vote_temperature)
     weights /= weights.sum()
     order = np.argsort(-weights)
-    best, other = (tuple(_ranks(count, int(offsets[k]))) for k in order[:2])
+    best, other = (tuple(ranks_of(count, LAST_RANKS[k])) for k in order[:2])
     probability = float(weights[order[0]])
-    sacrum_vote = _sacrum_vote(chain, best)
-    sacrum = sacrum_vote >= settings.min_sacrum_vote
+    sacrum = sacrum_vote(chain, best)
     sure = probability >= settings.min_numbering_probability
     return Numbering(
         ranks=best,
         probability=probability,
         alternative=tuple(name_of(rank) for rank in other),
         alternative_probability=float(weights[order[1]]),
-        decided=bool(kept.any() if anchors else sacrum and sure),
+        decided=bool(sure and sacrum >= settings.min_sacrum_vote),
         totals={
-            name_of(int(last)): float(total)
-            for last, total in zip(offsets, totals, strict=True)
+            name_of(last): float(total)
+            for last, total in zip(LAST_RANKS, totals, strict=True)
             if np.isfinite(total)
         },
-        sacrum_vote=sacrum_vote,
+        sacrum_vote=sacrum,
     )
 
 
@@ -214,36 +237,33 @@ def _vote(point: NDArray[np.float64], evidence: Evidence) -> NDArray[np.float64]
     return np.asarray(np.maximum(logs.mean(axis=1), -8.0))
 
 
-def _ranks(count: int, last: int) -> range:
+def ranks_of(count: int, last: int) -> range:
     """Return the ranks of a chain, from the top, whose last body has rank `last`."""
     return range(last + count - 1, last - 1, -1)
 
 
-def _total_vote(chain: Chain, last: int) -> float:
+def total_vote(chain: Chain, last: int) -> float:
     """Sum the votes of all bodies for the numbering that ends with rank `last`."""
-    ranks = np.array(_ranks(len(chain.scores), last))
+    ranks = np.array(ranks_of(len(chain.scores), last))
     column = np.clip(ranks, 1, chain.votes.shape[1]) - 1
     votes = chain.votes[np.arange(len(ranks)), column]
     return float((votes * (0.3 + 0.7 * chain.scores)).sum())
 
 
 def _keeps_anchor(
-    chain: Chain,
-    offsets: NDArray[np.int64],
-    name: str,
-    point: NDArray[np.float64],
+    chain: Chain, name: str, point: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Tell which numberings give the body that holds the anchor its name."""
     distance_mm = np.linalg.norm(chain.centers_lps_mm - point, axis=1)
     nearest = distance_mm.argmin()
     if distance_mm[nearest] > ANCHOR_REACH_MM:
-        return np.zeros(len(offsets), bool)
+        return np.zeros(len(LAST_RANKS), bool)
     count = len(chain.scores)
-    named = [name_of(list(_ranks(count, int(k)))[nearest]) for k in offsets]
+    named = [name_of(ranks_of(count, last)[nearest]) for last in LAST_RANKS]
     return np.array([found == name for found in named])
 
 
-def _sacrum_vote(chain: Chain, ranks: Sequence[int]) -> float:
+def sacrum_vote(chain: Chain, ranks: Sequence[int]) -> float:
     """Return the probability of sacral classes at the lowest named sacral body."""
     sacral = [k for k, rank in enumerate(ranks) if rank <= SACRUM_RANK]
     if not sacral:

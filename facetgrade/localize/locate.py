@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,15 @@ from facetgrade.localize.heatmaps import (
     gather_evidence,
 )
 from facetgrade.localize.joints import find_joints
-from facetgrade.localize.levels import Chain, choose_chain, choose_numbering
+from facetgrade.localize.levels import (
+    Chain,
+    Numbering,
+    choose_chain,
+    choose_numbering,
+)
+from facetgrade.localize.scouts import consult_scout
 from facetgrade.localize.settings import LocalizeSettings
+from facetgrade.scouts import ScoutReading
 from facetgrade.study import Plane, Study
 
 Point = tuple[float, float, float]
@@ -65,7 +73,12 @@ def locate_joints(
         evidence, chain = _search(series, localizer, settings)
     if not len(chain.scores):
         return _nothing()
-    return name_chain(chain, evidence, settings, anchors or {})
+    if anchors or not study.scouts:
+        return name_chain(chain, evidence, settings, anchors or {})
+    scouts = [[stack.volume for stack in one.stacks] for one in study.scouts]
+    _, scout = _search(scouts, localizer, settings)
+    uids = tuple(one.uid for one in study.scouts)
+    return name_with_scout(chain, evidence, settings, scout=scout, scout_uids=uids)
 
 
 def _usual_center_lps_mm(study: Study) -> NDArray[np.float64]:
@@ -133,14 +146,40 @@ def name_chain(
     """Name the chain, find its joints, and say what is uncertain."""
     points = {name: np.array(point) for name, point in anchors.items()}
     numbering = choose_numbering(chain, settings, points)
-    notes = []
+    note = ""
     if anchors and not numbering.decided:
-        notes.append(
+        note = (
             f"The anchor of {', '.join(anchors)} was not used: an anchor must lie in "
             "a vertebra that was found, and several must fit each other."
         )
-    elif not numbering.decided:
-        notes.append(
+    return _named(chain, evidence, settings, numbering, note)
+
+
+def name_with_scout(
+    chain: Chain,
+    evidence: Evidence,
+    settings: LocalizeSettings,
+    *,
+    scout: Chain,
+    scout_uids: tuple[str, ...],
+) -> Localization:
+    """Name the chain with the bodies of a scout as prior; no joint moves."""
+    own = choose_numbering(chain, settings, {})
+    consulted = consult_scout(chain, own, scout, settings)
+    found = _named(chain, evidence, settings, consulted.numbering, consulted.note)
+    return replace(found, scout=ScoutReading(scout_uids, consulted.verdict))
+
+
+def _named(
+    chain: Chain,
+    evidence: Evidence,
+    settings: LocalizeSettings,
+    numbering: Numbering,
+    note: str,
+) -> Localization:
+    """Find the joints of a named chain; without a note say if the names are assumed."""
+    if not note and not numbering.decided:
+        note = (
             "The numbering of the levels is assumed: the sacrum is not in view or the "
             "lumbosacral junction is ambiguous; give an anchor to settle it."
         )
@@ -159,7 +198,7 @@ def name_chain(
         level_assumed=not numbering.decided,
         numbering_totals=numbering.totals,
         sacrum_vote=numbering.sacrum_vote,
-        notes=tuple(notes),
+        notes=(note,) if note else (),
     )
 
 

@@ -16,4 +16,5 @@ class LocalizeSettings(BaseModel):
     min_numbering_probability: float = Field(ge=0.0, le=1.0)
     min_sacrum_vote: float = Field(ge=0.0, le=1.0)
     vote_temperature: float = Field(gt=0.0)
+    scout_weight: float = Field(gt=0.0, le=1.0)
     usual_distance_mm: tuple[float, float, float]

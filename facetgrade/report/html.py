@@ -23,6 +23,7 @@ from facetgrade.report.words import (
     GRADES,
     REASONS,
     RESEARCH_USE,
+    SCOUTS,
     SEQUENCES,
     SITES,
 )
@@ -183,6 +184,7 @@ def environment() -> Environment:
     pages.filters["seconds"] = lambda value: f"{value:.1f} s"
     pages.globals["grades"] = GRADES
     pages.globals["sites"] = SITES
+    pages.globals["scout_words"] = SCOUTS
     return pages
 
 

@@ -32,6 +32,7 @@ from facetgrade.findings import (
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.report.nifti import lesion_label, lps_geometry, structure_label
 from facetgrade.report.study_json import SCHEMA_VERSION
+from facetgrade.scouts import ScoutReading, ScoutVerdict
 from facetgrade.study import Sequence as Contrast
 
 Record = Mapping[str, Any]
@@ -223,7 +224,15 @@ def _localization(record: Record) -> Localization:
         alternative_probability=numbering["alternative_probability"],
         level_assumed=numbering["level_assumed"],
         notes=tuple(record["notes"]),
+        scout=_scout(numbering.get("scout")),
     )
+
+
+def _scout(record: Record | None) -> ScoutReading | None:
+    """Restore what the scouts said; reports of earlier versions say nothing."""
+    if record is None:
+        return None
+    return ScoutReading(tuple(record["series"]), ScoutVerdict(record["verdict"]))
 
 
 def _point(record: Record) -> NDArray[np.float64]:

@@ -29,6 +29,7 @@ from facetgrade.report.atomic import write_json
 from facetgrade.report.context import ReportContext, StudyEntry
 from facetgrade.report.tables import joint_rows, known_extents
 from facetgrade.report.words import RESEARCH_USE
+from facetgrade.scouts import ScoutReading
 from facetgrade.study import Series, Stack, Study
 
 SCHEMA_VERSION = "1"
@@ -71,6 +72,7 @@ def study_record(
         "joints": [_joint(outcome) for outcome in report.outcomes],
         **_localization(report.localization),
         "series_used": [_series(series, report) for series in study.series],
+        "series_for_numbering": [_series(series, report) for series in study.scouts],
         "series_rejected": [
             {"uid": s.uid, "description": s.description, "reason": s.reason}
             for s in study.rejected
@@ -268,6 +270,7 @@ def _localization(localization: Localization) -> dict[str, Any]:
             "level_assumed": localization.level_assumed,
             "alternative": list(localization.alternative),
             "alternative_probability": localization.alternative_probability,
+            "scout": _scout(localization.scout),
         },
         "vertebrae": [
             {
@@ -288,6 +291,13 @@ def _localization(localization: Localization) -> dict[str, Any]:
             for joint in localization.joints
         ],
     }
+
+
+def _scout(reading: ScoutReading | None) -> dict[str, Any] | None:
+    """Describe what the scouts said of the numbering."""
+    if reading is None:
+        return None
+    return {"series": list(reading.series), "verdict": reading.verdict.value}
 
 
 def _series(series: Series, report: StudyReport) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from facetgrade.anatomy import ExtensionSite, Lesion, Side
 from facetgrade.findings import Flag, Reason
+from facetgrade.scouts import ScoutVerdict
 from facetgrade.study import Sequence
 
 RESEARCH_USE = (
@@ -84,3 +85,13 @@ SEQUENCES = {
 }
 
 SIDES = {Side.LEFT: "left", Side.RIGHT: "right"}
+
+SCOUTS = {
+    ScoutVerdict.AGREES: "The scout shows the same numbering",
+    ScoutVerdict.DECIDES: "It was decided with the scout",
+    ScoutVerdict.DISAGREES: "The scout shows another numbering",
+    ScoutVerdict.UNCLEAR: "The scout did not settle it",
+    ScoutVerdict.NOT_MATCHED: (
+        "The vertebrae of the scout could not be matched with these"
+    ),
+}

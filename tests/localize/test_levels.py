@@ -19,6 +19,7 @@ SETTINGS = LocalizeSettings(
     min_joint_score=0.1,
     min_numbering_probability=0.8,
     min_sacrum_vote=0.3,
+    scout_weight=0.5,
     vote_temperature=1.0,
     usual_distance_mm=(20.0, 50.0, 50.0),
 )

@@ -8,6 +8,7 @@ from facetgrade.anatomy import FacetJoint, Lesion, Level, Side, Structure
 from facetgrade.errors import OutputError
 from facetgrade.findings import Graded, Ungradable
 from facetgrade.report.read_study import read_study_report
+from facetgrade.scouts import ScoutReading, ScoutVerdict
 from facetgrade.study import Sequence
 
 L4_L5_RIGHT = FacetJoint(Level.L4_L5, Side.RIGHT)
@@ -67,6 +68,29 @@ def test_located_vertebrae_and_joints_come_back(phantom, restored):
         after.joints[3].frame.center_lps_mm, before.joints[3].frame.center_lps_mm
     )
     assert after.joints[3].side is before.joints[3].side
+
+
+@pytest.mark.parametrize("reading", [None, {"series": ["1"], "verdict": "agrees"}])
+def test_what_a_scout_said_comes_back(written_folder, tmp_path, reading):
+    folder = tmp_path / "scout"
+    shutil.copytree(written_folder, folder)
+    record = json.loads((folder / "study.json").read_text())
+    record["numbering"]["scout"] = reading
+    (folder / "study.json").write_text(json.dumps(record))
+
+    scout = read_study_report(folder).localization.scout
+
+    assert scout == (reading and ScoutReading(("1",), ScoutVerdict.AGREES))
+
+
+def test_a_report_of_an_earlier_version_has_no_scout(written_folder, tmp_path):
+    folder = tmp_path / "earlier"
+    shutil.copytree(written_folder, folder)
+    record = json.loads((folder / "study.json").read_text())
+    del record["numbering"]["scout"], record["series_for_numbering"]
+    (folder / "study.json").write_text(json.dumps(record))
+
+    assert read_study_report(folder).localization.scout is None
 
 
 def test_a_damaged_study_is_refused(written_folder, tmp_path):

@@ -1,6 +1,7 @@
 import json
 import math
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -18,7 +19,8 @@ from facetgrade.report import (
     write_study,
 )
 from facetgrade.report.atomic import finite, write_bytes, write_json
-from facetgrade.report.study_json import read_schema
+from facetgrade.report.study_json import read_schema, study_record
+from facetgrade.scouts import ScoutReading, ScoutVerdict
 
 
 def forbidden(name):
@@ -49,6 +51,28 @@ def run_record(phantom, *entries, failures=()):
 
 def test_study_json_follows_its_schema(written_folder):
     validate(read_strictly(written_folder / "study.json"), "study")
+
+
+def test_study_json_names_the_scout_and_what_it_said(phantom, phantom_study):
+    scout = replace(phantom_study.series[1], uid="1.2.3.8", description="Sag Loc")
+    reading = ScoutReading((scout.uid,), ScoutVerdict.DECIDES)
+    report = phantom.report()
+    report = replace(report, localization=replace(report.localization, scout=reading))
+
+    record = finite(
+        study_record(
+            report,
+            replace(phantom_study, scouts=(scout,)),
+            context=phantom.context(),
+            files_written={},
+        )
+    )
+
+    validate(record, "study")
+    assert record["numbering"]["scout"] == {"series": ["1.2.3.8"], "verdict": "decides"}
+    (series,) = record["series_for_numbering"]
+    assert (series["description"], series["joints"]) == ("Sag Loc", [])
+    assert "1.2.3.8" not in [one["uid"] for one in record["series_used"]]
 
 
 def test_study_json_holds_grade_extents_and_trace(written_folder):

@@ -9,6 +9,7 @@ from facetgrade.report import Failure, RunRecord, StudyEntry, study_entry
 from facetgrade.report.html import render_report
 from facetgrade.report.index import render_index
 from facetgrade.report.tables import COLUMNS
+from facetgrade.scouts import ScoutReading, ScoutVerdict
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}
 
@@ -166,6 +167,27 @@ def test_a_study_without_any_finding_has_a_page(phantom):
     )
 
     assert "No usable series." in Page(html).text
+
+
+def test_the_page_says_that_a_scout_was_read_for_the_numbering(phantom):
+    study = phantom.study()
+    scout = replace(
+        study.series[1], uid="1.2.3.8", description="Sag Loc", evidence=("localizer",)
+    )
+    reading = ScoutReading((scout.uid,), ScoutVerdict.DISAGREES)
+    report = phantom.report()
+    report = replace(report, localization=replace(report.localization, scout=reading))
+
+    html = render_report(
+        report,
+        replace(study, scouts=(scout,)),
+        context=phantom.context(),
+        settings=phantom.SETTINGS,
+    )
+
+    text = Page(html).text
+    assert "The scout shows another numbering (Sag Loc)." in text
+    assert "level numbering only" in text
 
 
 def test_a_joint_without_any_sector_has_a_card(phantom):

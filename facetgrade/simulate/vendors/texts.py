@@ -8,6 +8,8 @@ from facetgrade.simulate.protocols import FatSuppression, Protocol
 from facetgrade.simulate.vendors.records import Habit
 from facetgrade.study import Plane, Sequence
 
+SCOUT = "scout"  # name of the protocol of localizers
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SeriesTexts:
@@ -42,6 +44,8 @@ def series_texts(protocol: Protocol, habit: Habit) -> SeriesTexts:
         Vendor; the enhanced habit writes like Philips, the stripped one tells
         only ``T1`` or ``T2``.
     """
+    if protocol.name == SCOUT and habit is not Habit.STRIPPED:
+        return _scout(protocol, habit)
     if habit is Habit.GE:
         return _ge(protocol)
     if habit in (Habit.PHILIPS, Habit.ENHANCED):
@@ -60,6 +64,19 @@ def weighting(protocol: Protocol) -> str:
 def _scanning_sequence(protocol: Protocol) -> tuple[str, ...]:
     """Spin echo, with inversion for STIR."""
     return ("SE", "IR") if protocol.ti_ms else ("SE",)
+
+
+def _scout(protocol: Protocol, habit: Habit) -> SeriesTexts:
+    """Write ``localizer sag``, ``Sag Loc`` or ``SURVEY SAG``, by the image type too."""
+    names = {Habit.SIEMENS: "localizer sag", Habit.GE: "Sag Loc"}
+    return SeriesTexts(
+        description=names.get(habit, "SURVEY SAG"),
+        sequence_name="*h2d1_64" if habit is Habit.SIEMENS else "",
+        scanning_sequence=_scanning_sequence(protocol),
+        sequence_variant=("SK",),
+        scan_options=(),
+        image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"),
+    )
 
 
 def _siemens(protocol: Protocol) -> SeriesTexts:
