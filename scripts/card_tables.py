@@ -17,11 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from facetgrade.config import read_settings, shipped_path
-from facetgrade.evaluate.results import (
-    factor_section,
-    localization_section,
-    overlap_section,
-)
+from facetgrade.evaluate.by_factor import factor_section
+from facetgrade.evaluate.results import localization_section
 from facetgrade.evaluate.rows import ComparedJoint, row_from_json
 from facetgrade.evaluate.settings import EvaluateSettings
 from facetgrade.evaluate.summary import Bootstrap
@@ -59,14 +56,14 @@ def main() -> None:
     rows = [_with_anatomy(row_from_json(text)) for text in texts]
     settings = read_settings(shipped_path("configs/evaluate.toml"), EvaluateSettings)
     bootstrap = replace(settings.intervals.bootstrap, resamples=options.resamples)
-    section = factor_section(rows, bootstrap, {"all"})
+    section = factor_section(rows, bootstrap, settings.definitions, wanted={"all"})
     places, grades = [PLACES], [GRADES]
     for factor in FACTORS:
         for value, figures in section.get(factor, {}).items():
             kept = [row for row in rows if row.factors[factor] == value]
             name = value if factor in NAMED_BY_VALUE else f"{factor}: {value}"
             places.append((name, *place_cells(kept, figures)))
-            grades.append((name, *grade_cells(kept, figures, settings)))
+            grades.append((name, *grade_cells(figures)))
     for table in (places, grades):
         table.insert(1, ("---",) * len(table[0]))
         print("\n".join(f"| {' | '.join(cells)} |" for cells in table), end="\n\n")
@@ -84,11 +81,8 @@ def place_cells(rows: Sequence[ComparedJoint], figures: Any) -> tuple[str, ...]:
     )
 
 
-def grade_cells(
-    rows: Sequence[ComparedJoint], figures: Any, settings: EvaluateSettings
-) -> tuple[str, ...]:
+def grade_cells(figures: Any) -> tuple[str, ...]:
     """Describe grades and outlines of one subgroup."""
-    outlined = overlap_section(rows, ONCE, settings.definitions)
     exact = figures["exact"]
     ends = (written({"value": exact[end]}, ".0%") for end in ("low", "high"))
     limits = ", ".join(end.removesuffix(" %") for end in ends)
@@ -96,8 +90,8 @@ def grade_cells(
         f"{written(exact, '.0%')} [{limits}]",
         written(figures["within_one"], ".0%"),
         written(figures["kappa_quadratic"], ".2f"),
-        written(figures["coverage"], ".0%"),
-        *(written(outlined[one].get("mean_dice"), ".2f") for one in OUTLINES),
+        written(figures.get("coverage"), ".0%"),
+        *(written(figures.get(f"{one}_dice"), ".2f") for one in OUTLINES),
     )
 
 
