@@ -159,7 +159,9 @@ def physics_clues(tags: SeriesTags, rules: PhysicsRules) -> Clues:
     elif "FAT" in tags.fat_suppression:
         suppressed = True
         why.append(f"SpectrallySelectedSuppression {tags.fat_suppression}")
-    elif re.search(rules.fat_sat_sequence_name, tags.sequence_name):
+    elif suppressed is None and re.search(
+        rules.fat_sat_sequence_name, tags.sequence_name
+    ):
         suppressed = True
         why.append(f"SequenceName {tags.sequence_name}: fat suppressed")
     part = dixon_part(tags)
@@ -277,7 +279,7 @@ def _inversion_recovery(tags: SeriesTags, rules: PhysicsRules) -> _Timing:
         return Sequence.T2, True, "short-TI inversion recovery"
     flair = rules.flair_t1_min_ti_ms <= ti <= rules.flair_t1_max_ti_ms
     if flair and te < rules.t2_min_te_ms:
-        return Sequence.T1, None, "T1-FLAIR"
+        return Sequence.T1, False, "T1-FLAIR"
     return None, None, ""
 
 

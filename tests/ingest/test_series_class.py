@@ -227,3 +227,22 @@ def test_stripped_t1_with_dark_fat_is_taken_as_post_contrast():
 )
 def test_silence_of_header_and_description_on_fat_is_noted(tags, told):
     assert classify(SeriesTags(**tags), SILENT, RULES).told is told
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"description": "t1_tirm_sag", "sequence_name": "*tir2d1_8"},
+        {"description": "Sag T1 FLAIR", "scanning_sequence": ("IR", "SE")},
+        {"description": "T1W_IR_TSE SAG"},
+        {},
+    ],
+)
+@pytest.mark.parametrize("pixels", [SILENT, PixelEvidence(fat=5.0, fluid=-4.0)])
+def test_t1_flair_keeps_its_fat_whatever_it_is_called(tags, pixels):
+    assert sequence_of(pixels, **tags, **times(2250, 10, 850)) is Sequence.T1
+
+
+def test_t1_flair_with_a_fat_saturation_option_is_suppressed():
+    tags = {"scan_options": ("FS",), "contrast_agent": True, **times(2250, 10, 850)}
+    assert sequence_of(**tags) is Sequence.T1_FS_POST
