@@ -17,10 +17,11 @@ from facetgrade.study import Plane
 
 @dataclass(frozen=True, eq=False, slots=True)
 class FatFailure:
-    """Ball in which fat suppression fails, softly bounded."""
+    """Ball in which a share of the fat comes through, softly bounded."""
 
     center_lps_mm: NDArray[np.float64]
     radius_mm: float
+    strength: float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -112,6 +113,9 @@ class Imperfections:
         Band in front of the spine.
     motion : Motion or None
         The patient did not lie still.
+    wrap_share : float
+        Share of the field of view at either end of the phase axis onto which what lies
+        beyond is folded.
     """
 
     snr: float
@@ -129,6 +133,7 @@ class Imperfections:
     flow_void: float = 0.0
     saturation: SaturationBand | None = None
     motion: Motion | None = None
+    wrap_share: float = 0.0
 
 
 def draw_imperfections(
@@ -174,6 +179,7 @@ def draw_imperfections(
             rng,
         ),
         motion=draw_motion(protocol, scanner, side_stream(rng)),
+        wrap_share=_wrap_share(protocol, scanner, rng),
     )
 
 
@@ -257,6 +263,15 @@ def draw_motion(
     )
 
 
+def _wrap_share(
+    protocol: Protocol, scanner: ScannerSettings, rng: np.random.Generator
+) -> float:
+    """Draw how far the flanks fold in; along the spine every scanner oversamples."""
+    share = rng.uniform(*scanner.wrap_share)
+    wraps = rng.random() < scanner.wrap_probability
+    return float(share) if wraps and protocol.plane is not Plane.SAGITTAL else 0.0
+
+
 def _fat_residual(
     protocol: Protocol, scanner: ScannerSettings, rng: np.random.Generator
 ) -> float:
@@ -285,5 +300,6 @@ def _fat_failures(
         behind_mm = rng.uniform(20.0, 60.0)
         away = rng.normal([0.0, behind_mm, 0.0], [45.0, 15.0, 50.0])
         radius_mm = rng.uniform(*scanner.fat_failure_radius_mm)
-        failures.append(FatFailure(middle + away, radius_mm))
+        strength = rng.uniform(*scanner.fat_failure_strength)
+        failures.append(FatFailure(middle + away, radius_mm, strength))
     return tuple(failures)

@@ -44,8 +44,8 @@ RELAXATION: dict[Tissue, Relaxation] = {
     Tissue.MUSCLE: Relaxation((1010, 1400), (38, 36), 0.8, 0.05, 0.15, 0.08),
     Tissue.INTRAMUSCULAR_FAT: Relaxation((950, 1200), (40, 36), 0.9, 0.8, 0.1, 0.08),
     Tissue.CORTICAL_BONE: Relaxation((300, 350), (1, 1), 0.1, 0.0, 0.0, 0.0),
-    Tissue.MARROW: Relaxation((900, 1100), (48, 42), 0.85, 0.42, 0.25, 0.06),
-    Tissue.SACRAL_MARROW: Relaxation((900, 1100), (46, 40), 0.85, 0.55, 0.2, 0.08),
+    Tissue.MARROW: Relaxation((900, 1100), (48, 42), 0.85, 0.42, 0.25, 0.16),
+    Tissue.SACRAL_MARROW: Relaxation((900, 1100), (46, 40), 0.85, 0.55, 0.2, 0.18),
     Tissue.ENDPLATE: Relaxation((400, 450), (8, 7), 0.35, 0.0, 0.1),
     Tissue.NUCLEUS_PULPOSUS: Relaxation((1165, 1350), (130, 115), 0.8, 0.0, 0.0, 0.05),
     Tissue.ANNULUS_FIBROSUS: Relaxation((1000, 1150), (45, 40), 0.65, 0.0, 0.05, 0.05),
@@ -61,10 +61,12 @@ RELAXATION: dict[Tissue, Relaxation] = {
     Tissue.SYNOVIUM: Relaxation((1100, 1300), (60, 52), 0.85, 0.05, 1.2),
     Tissue.VESSEL: Relaxation((1400, 1650), (150, 120), 0.9, 0.0, 4.0, 0.1),
     Tissue.ABDOMINAL_FAT: Relaxation((900, 1100), (40, 36), 0.9, 0.92, 0.1, 0.06),
-    Tissue.BOWEL: Relaxation((900, 1100), (80, 70), 0.75, 0.15, 1.0, 0.35),
+    Tissue.BOWEL: Relaxation((900, 1100), (80, 70), 0.75, 0.15, 1.0, 0.2),
     Tissue.ORGAN: Relaxation((700, 850), (60, 50), 0.8, 0.03, 1.5, 0.08),
     Tissue.BASIVERTEBRAL_VEIN: Relaxation((1300, 1550), (130, 105), 0.9, 0.1, 3.0),
     Tissue.METAL: Relaxation((1000, 1000), (1, 1), 0.0),
+    Tissue.DENERVATED_MUSCLE: Relaxation((1200, 1600), (62, 57), 0.85, 0.1, 0.4, 0.1),
+    Tissue.SCAR: Relaxation((1000, 1250), (48, 44), 0.8, 0.1, 1.5, 0.15),
 }
 
 # Inflamed fluid holds protein and cells: shorter than the synovial fluid of a healthy

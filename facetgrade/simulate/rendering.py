@@ -22,8 +22,11 @@ from facetgrade.simulate.metal import (
 from facetgrade.simulate.scene import SceneGrid, Tissue
 from facetgrade.simulate.tissue import LesionSignal, Signals
 
-_TEXTURE_KNOT_MM = 4.0
+_COARSE_MM, _FINE_MM = 5.0, 2.0  # grain of the texture of tissues
+_WATER_SIGN = np.ones(len(Tissue), np.float32)
+_WATER_SIGN[[Tissue.MARROW, Tissue.SACRAL_MARROW]] = -1.0
 _RIM_MM = 0.8
+_FAILURE_EDGE = 0.3  # of the radius
 _SLAB_VOXELS = 250_000  # a slab of float32 stays in the cache
 _Block = tuple[slice, slice, slice] | tuple[NDArray[np.int64], ...]
 
@@ -110,19 +113,25 @@ def _paint_tissue(
     signals = context.signals
     amplitude = signals.texture.copy()
     amplitude[Tissue.CSF] += context.imperfections.flow_void
-    noise = SlabNoise.draw(geometry, knot_distance_mm=_TEXTURE_KNOT_MM, rng=context.rng)
+    amplitude *= np.float32(np.sqrt(0.5))
+    coarse, fine = (
+        SlabNoise.draw(geometry, knot_distance_mm=grain_mm, rng=context.rng)
+        for grain_mm in (_COARSE_MM, _FINE_MM)
+    )
     water = np.empty(tissue.shape, np.float32)
     fat = np.empty(tissue.shape, np.float32)
     for slab in _slabs(geometry.shape):
         labels = tissue[slab]
-        factor = noise.slab(slab)
-        factor *= amplitude[labels]
-        factor += 1.0
+        excess = coarse.slab(slab)
+        excess += fine.slab(slab)
+        excess *= amplitude[labels]
         water_slab = signals.water[labels]
         nucleus = labels == Tissue.NUCLEUS_PULPOSUS
         water_slab[nucleus] = signals.disc_water[vertebra[slab][nucleus]]
-        np.multiply(water_slab, factor, out=water[slab])
-        np.multiply(signals.fat[labels], factor, out=fat[slab])
+        # Where marrow holds more fat it holds less water.
+        water_slab *= 1.0 + _WATER_SIGN[labels] * excess
+        water[slab] = water_slab
+        np.multiply(signals.fat[labels], 1.0 + excess, out=fat[slab])
     return water, fat
 
 
@@ -221,9 +230,7 @@ def _fat_residual(
     failure = np.zeros(lattice.shape[:3])
     for ball in imperfections.fat_failures:
         distance = np.linalg.norm(lattice - ball.center_lps_mm, axis=-1)
-        soft = 1.0 / (
-            1.0 + np.exp((distance - ball.radius_mm) / (0.2 * ball.radius_mm))
-        )
-        failure = np.maximum(failure, soft)
+        beyond = (distance / ball.radius_mm - 1.0) / _FAILURE_EDGE
+        failure = np.maximum(failure, ball.strength / (1.0 + np.exp(beyond)))
     residual = (base + (1.0 - base) * failure).astype(np.float32)
     return upsample(residual, geometry.shape)

@@ -67,24 +67,64 @@ def acquire(
         ),
         rng=rng,
     )
+    axis = imperfections.phase_axis
+    wrapped = round(imperfections.wrap_share * geometry.shape[axis])
+    wide = _widened(geometry, axis, wrapped)
+    image = _integrate(scene, wide, slice_thickness_mm, context)
+    sensitivity = _sensitivity(scene, wide, imperfections, rng)
+    image *= sensitivity
+    if imperfections.saturation is not None:
+        image *= saturation_profile(imperfections.saturation, wide)
+    image = _folded(image, axis, wrapped)
+    magnitude = _encode(image, geometry, signals.reference, imperfections, rng)
+    own = _inner(axis, wrapped, geometry.shape[axis])
+    magnitude /= sensitivity[own] ** imperfections.coil_correction
+    magnitude *= np.float32(GAIN / signals.reference)
+    return Volume(geometry=geometry, voxels=magnitude)
+
+
+def _widened(geometry: VolumeGeometry, axis: int, pixels: int) -> VolumeGeometry:
+    """Add pixels at both ends of one axis."""
+    start, shape = [0, 0, 0], list(geometry.shape)
+    start[axis], shape[axis] = -pixels, shape[axis] + 2 * pixels
+    return geometry.crop((0, start[1], start[2]), (shape[0], shape[1], shape[2]))
+
+
+def _inner(axis: int, pixels: int, count: int) -> tuple[slice, ...]:
+    """Select the field of view within a widened grid."""
+    return (*[slice(None)] * axis, slice(pixels, pixels + count))
+
+
+def _folded(
+    image: NDArray[np.float32], axis: int, pixels: int
+) -> NDArray[np.float32]:
+    """Fold what lies beyond the field of view onto its other end."""
+    count = image.shape[axis] - 2 * pixels
+    folded = image[_inner(axis, pixels, count)].copy()
+    if pixels:
+        folded[_inner(axis, 0, pixels)] += image[_inner(axis, pixels + count, pixels)]
+        far = _inner(axis, count - pixels, pixels)
+        folded[far] += image[_inner(axis, 0, pixels)]
+    return folded
+
+
+def _integrate(
+    scene: Scene,
+    geometry: VolumeGeometry,
+    slice_thickness_mm: float,
+    context: RenderContext,
+) -> NDArray[np.float32]:
+    """Integrate both grids of the scene over the slices; the column goes first."""
     inner, block = _overlap(scene.column.geometry, geometry)
     weight = None if inner is None else _weight(scene.column.geometry, inner)
     if weight is not None and inner is not None and _covers(weight, geometry):
-        image = _sample_column(scene.column, inner, slice_thickness_mm, context)
-    else:
-        limits = _crop_limits(scene.body.geometry, geometry, slice_thickness_mm)
-        image = _sample(scene.body, geometry, slice_thickness_mm, limits, context)
-        if weight is not None and inner is not None:
-            fine = _sample_column(scene.column, inner, slice_thickness_mm, context)
-            image[block] += weight * (fine - image[block])
-    sensitivity = _sensitivity(scene, geometry, imperfections, rng)
-    image *= sensitivity
-    if imperfections.saturation is not None:
-        image *= saturation_profile(imperfections.saturation, geometry)
-    magnitude = _encode(image, geometry, signals.reference, imperfections, rng)
-    magnitude /= sensitivity**imperfections.coil_correction
-    magnitude *= np.float32(GAIN / signals.reference)
-    return Volume(geometry=geometry, voxels=magnitude)
+        return _sample_column(scene.column, inner, slice_thickness_mm, context)
+    limits = _crop_limits(scene.body.geometry, geometry, slice_thickness_mm)
+    image = _sample(scene.body, geometry, slice_thickness_mm, limits, context)
+    if weight is not None and inner is not None:
+        fine = _sample_column(scene.column, inner, slice_thickness_mm, context)
+        image[block] += weight * (fine - image[block])
+    return image
 
 
 _Block = tuple[slice, slice, slice]

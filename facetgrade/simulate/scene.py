@@ -45,6 +45,8 @@ class Tissue(IntEnum):
     ORGAN = 25
     BASIVERTEBRAL_VEIN = 26
     METAL = 27
+    DENERVATED_MUSCLE = 28
+    SCAR = 29
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)

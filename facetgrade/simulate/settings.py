@@ -62,6 +62,7 @@ class ScannerSettings(_Section):
     dixon_fat_residual: Range
     fat_failure_probability: Probability
     fat_failure_radius_mm: Range
+    fat_failure_strength: Range
     slice_shift_mm: Range
     ghost_amplitude: Range
     flow_void: Range
@@ -71,6 +72,8 @@ class ScannerSettings(_Section):
     motion_moves: tuple[int, int]
     motion_shift_mm: Range
     motion_rotation_deg: Range
+    wrap_probability: Probability
+    wrap_share: Range
 
 
 class StudySettings(_Section):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -76,14 +76,16 @@ def acquire_view(
         protocol = draw_protocol(
             name, ranges, field_t=field_t, scanner=settings.scanner, rng=rng
         )
+        imperfections = draw_imperfections(
+            protocol, scene, scanner=settings.scanner, rng=rng
+        )
         volume = acquire(
             scene,
             _region(scene, scene.joints[joint], protocol, rng),
             slice_thickness_mm=protocol.slice_thickness_mm,
             signals=physics_signals(protocol, subject),
-            imperfections=draw_imperfections(
-                protocol, scene, scanner=settings.scanner, rng=rng
-            ),
+            # The region is no field of view of its own.
+            imperfections=replace(imperfections, wrap_share=0.0),
             rng=rng,
         )
         sampled = sample_series([volume], grid)

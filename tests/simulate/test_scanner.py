@@ -102,7 +102,7 @@ def test_noise_follows_the_signal_to_noise_ratio():
 
 def test_fat_suppression_fails_only_in_its_ball():
     geometry = axial((0.0, 64.0, 0.0), (1, 16, 100))
-    ball = FatFailure(ORIGIN + np.array([-30.0, 64.0, 0.0]), 15.0)
+    ball = FatFailure(ORIGIN + np.array([-30.0, 64.0, 0.0]), 15.0, 1.0)
     weak = replace(PERFECT, fat_residual=0.05, fat_failures=(ball,))
     image = scan(geometry, signals(SUBCUTANEOUS_FAT=1.0), weak)
     assert image[0, 8, 20] > 0.8 * GAIN

@@ -128,12 +128,11 @@ def _paint(
     """Paint one grid from soft tissue to bone and joints."""
     person = patient.person
     space = lay_out(grid, patient.table)
-    streaks = patient.torso.streaks.on(grid)
-    tissue = paint_torso(space, patient.torso, person, streaks)
+    tissue = paint_torso(space, patient.torso, person)
     structure = np.zeros(grid.shape, np.uint8)
     vertebra = np.zeros(grid.shape, np.uint8)
     layers = (tissue, structure, vertebra)
-    paint_interspinous(tissue, space, streaks)
+    paint_interspinous(tissue, space, patient.torso.muscles.streaks.on(grid))
     paint_canal(tissue, structure, space, patient.column)
     paint_foramina(tissue, structure, space, person)
     paint_discs(layers, space, person, patient.column)

@@ -118,6 +118,11 @@ class SpineSpace:
         """Interpolate a column of the table, shape (S, R, 1)."""
         return np.interp(self.along, self.table.along, values).astype(np.float32)
 
+    def between(self, values: dict[str, float]) -> Field:
+        """Interpolate values given at the middles of some bodies, (S, R, 1)."""
+        along = [self.table.bodies[name] for name in values]
+        return np.interp(self.along, along, list(values.values())).astype(np.float32)
+
     def curve_at_height(self, column: int) -> Field:
         """Return x (0) or y (1) of the curve at each slice's height, (S, 1, 1)."""
         points = self.table.curve.points[::-1]

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from facetgrade.geometry import VolumeGeometry
 
 Field = NDArray[np.float32]
+
+_POINTS = 56
+_POINTS_PER_GRAIN = 2.0
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -47,10 +51,10 @@ class Texture:
 
 
 def draw_texture(
-    rng: np.random.Generator, pitch_mm: tuple[float, float, float]
+    rng: np.random.Generator, grain_mm: tuple[float, float, float]
 ) -> Texture:
-    """Draw a random field with the given grain along (z, y, x)."""
-    return Texture(
-        values=rng.normal(0.0, 1.0, (40, 40, 40)).astype(np.float32),
-        pitch_mm=pitch_mm,
-    )
+    """Draw a smooth random field with the given grain along (z, y, x)."""
+    values = rng.standard_normal((_POINTS,) * 3, np.float32)
+    values = gaussian_filter(values, 1.0, mode="wrap")
+    z, y, x = (grain / _POINTS_PER_GRAIN for grain in grain_mm)
+    return Texture(values=values / values.std(), pitch_mm=(z, y, x))

@@ -41,7 +41,12 @@ class LookalikeSettings(_Section):
     subcutaneous_edema: Probability
     interspinous_bursitis: Probability
     endplate_edema: Probability
+    endplate_fat: Probability
     hemangioma: Probability
+    high_intensity_zone: Probability
+    tarlov_cyst: Probability
+    denervated_multifidus: Probability
+    laminectomy: Probability
     fatty_multifidus: Probability
     pedicle_screws: Probability
 
