@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from facetgrade.simulate.anatomy.settings import AnatomySettings
 from facetgrade.simulate.anatomy.space import Field, SpineSpace
@@ -109,9 +109,9 @@ def _paint_back_muscles(
     deep = np.clip((space.back - floor) / 30.0, 0.0, 1.0)
     # Fat gathers in the medial and deep multifidus and toward the sacrum.
     low = space.between({"T10": -0.5, "L3": 0.0, "L5": 0.35, "S2": 0.7})
-    load = np.float32(norm.ppf(style.fat_fraction)) + low + 0.4 - 0.8 * deep
+    load = np.float32(ndtri(style.fat_fraction)) + low + 0.4 - 0.8 * deep
     load = load - 0.6 * (beside > split)
-    fat = (patches < load - 0.3) | (layers < 0.04 + 0.3 * norm.cdf(load))
+    fat = (patches < load - 0.3) | (layers < 0.04 + 0.3 * ndtr(load))
     fat |= np.abs(beside - split) < 0.8 + 2.5 * style.fat_fraction
     tissue[muscle & fat] = Tissue.INTRAMUSCULAR_FAT
     quadratus = (

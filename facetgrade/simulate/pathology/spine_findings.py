@@ -75,7 +75,7 @@ def high_intensity_zone(canvas: Canvas) -> None:
         return
     center = edge - rng.uniform(1.5, 3.0) * above.posterior
     center = center + rng.uniform(-8.0, 8.0) * above.left
-    radii = np.array(rng.uniform([0.8, 0.8, 1.5], [2.0, 1.8, 5.0]))
+    radii = np.array(rng.uniform([1.0, 1.0, 2.0], [2.2, 2.0, 6.0]))
     axes = np.stack([above.cranial, above.posterior, above.left])
     for grid, window, depth in canvas.placed(canvas.blob(center, axes, radii, 0.15)):
         annulus = grid.tissue[window] == Tissue.ANNULUS_FIBROSUS
