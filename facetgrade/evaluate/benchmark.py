@@ -171,7 +171,7 @@ def _write_result(
         **benchmark_result(
             rows,
             bootstrap=settings.intervals.bootstrap,
-            floor_mm3=settings.definitions.floor_mm3,
+            definitions=settings.definitions,
             targets=settings.targets,
         ),
     }

@@ -35,6 +35,7 @@ from facetgrade.evaluate.summary import Section
 
 PLACE_NAMES = {
     "right": "level and side right",
+    "right_or_flagged": "right, refused or flagged as uncertain",
     "level_right": "level right",
     "side_right": "side right",
     "located": "located",
@@ -64,6 +65,7 @@ FACTOR_FIGURES = {
     "exact": ("exact grade", (0.0, 1.02)),
     "right": ("level and side right", (0.0, 1.02)),
     "median_mm": ("center error, median (mm)", None),
+    "coverage": ("grade sets that hold the truth", (0.0, 1.02)),
 }
 MOST_FAILURES = 60
 
@@ -169,8 +171,9 @@ def _place_block(places: Section, rows: Rows) -> Block:
 def _outline_block(overlap: Section) -> Block:
     """Return Dice and surface distances."""
     text = (
-        "Over joints in which the lesion is truly present; one that was not outlined "
-        "has Dice 0. Distances are over outlined joints.",
+        "Over joints in which the lesion is truly present: an effusion is as wide as "
+        "the rules ask, fluid is also the film of a healthy joint. One that was not "
+        "outlined has Dice 0; distances are over outlined joints.",
     )
     return Block("Outlines", text, (estimate_table(OUTLINE_NAMES, overlap),))
 
@@ -227,7 +230,11 @@ def _factor_block(result: Section) -> list[Block]:
     factors: Mapping[str, Mapping[str, Section]] = result["factors"]
     if not factors:
         return []
-    overall = {**result["grades"]["agreement"], **result["localization"]}
+    overall = {
+        **result["calibration"]["calibration"],
+        **result["grades"]["agreement"],
+        **result["localization"],
+    }
     pictures = []
     for figure, (label, limits) in FACTOR_FIGURES.items():
         rows = [
@@ -235,7 +242,7 @@ def _factor_block(result: Section) -> list[Block]:
             for factor, values in factors.items()
             for value, estimates in values.items()
         ]
-        whole = overall[figure]["value"]
+        whole = overall.get(figure, {}).get("value")
         pictures.append(
             Picture(
                 factor_figure(

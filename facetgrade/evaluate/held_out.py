@@ -81,7 +81,7 @@ def draw_patients(
     _check_data(settings)
     visits = 2 if settings.pairs else 1
     path = shipped_path(settings.simulate_config)
-    base = read_toml(path)
+    base = merge(read_toml(path), settings.overrides)
     simulators = [
         check_settings(merge(base, group.overrides), SimulateSettings, path)
         for group in settings.groups

@@ -14,13 +14,12 @@ from facetgrade.evaluate.change import pair_rows
 from facetgrade.evaluate.overlap import presence_shares, ratio_limits, spearman
 from facetgrade.evaluate.rows import (
     MEASURES,
-    OUTLINES,
     ComparedJoint,
     column,
     grades,
     measure,
 )
-from facetgrade.evaluate.settings import Target
+from facetgrade.evaluate.settings import DefinitionSettings, Target
 from facetgrade.evaluate.summary import (
     Bootstrap,
     Section,
@@ -31,8 +30,9 @@ from facetgrade.evaluate.summary import (
 
 Rows = Sequence[ComparedJoint]
 Columns = Mapping[str, NDArray[np.float64]]
+PLACE_FIGURES = ("right", "right_or_flagged", "median_mm")
 FACTOR_FIGURES = ("exact", "within_one", "kappa_quadratic", "graded_share")
-SHARES = ("right", "level_right", "side_right", "located")
+SHARES = ("right", "right_or_flagged", "level_right", "side_right", "located")
 OFFSETS = ("cranial_mm", "posterior_mm", "lateral_mm")
 VOLUMES = tuple(name for name in MEASURES if name.endswith("_mm3"))
 
@@ -41,7 +41,7 @@ def benchmark_result(
     rows: Rows,
     *,
     bootstrap: Bootstrap,
-    floor_mm3: float,
+    definitions: DefinitionSettings,
     targets: Mapping[str, Target],
 ) -> Section:
     """Summarize all compared joints.
@@ -52,8 +52,8 @@ def benchmark_result(
         Every requested joint of every study.
     bootstrap : Bootstrap
         How intervals are made.
-    floor_mm3 : float
-        Smallest volume that counts as present.
+    definitions : DefinitionSettings
+        When volumes and effusions count as present.
     targets : mapping of str to Target
         What each headline figure should reach.
 
@@ -82,8 +82,8 @@ def benchmark_result(
             bootstrap,
         ),
         "localization": localization_section(rows, bootstrap),
-        "volumes": volume_section(rows, bootstrap, floor_mm3=floor_mm3),
-        "overlap": overlap_section(rows, bootstrap, floor_mm3=floor_mm3),
+        "volumes": volume_section(rows, bootstrap, floor_mm3=definitions.floor_mm3),
+        "overlap": overlap_section(rows, bootstrap, definitions),
         "refusals": refusal_section(rows),
         "factors": factor_section(rows, bootstrap),
     }
@@ -110,26 +110,41 @@ def volume_section(rows: Rows, bootstrap: Bootstrap, *, floor_mm3: float) -> Sec
     }
 
 
-def overlap_section(rows: Rows, bootstrap: Bootstrap, *, floor_mm3: float) -> Section:
-    """Summarize outlines of joints whose truth is at least `floor_mm3`.
+def overlap_section(
+    rows: Rows, bootstrap: Bootstrap, definitions: DefinitionSettings
+) -> Section:
+    """Summarize outlines of joints that truly have something to outline.
 
-    A joint that was not outlined has Dice 0; distances are over outlined joints.
+    `fluid` is all of it, the film of a healthy joint too; `effusion` is fluid as wide
+    as the rules ask of an effusion. A joint that was not outlined has Dice 0; distances
+    are over outlined joints.
     """
-    section: Section = {}
-    for outline in OUTLINES:
-        present = [
-            row for row in rows if row.truth.get(f"{outline}_mm3", 0.0) >= floor_mm3
-        ]
-        parts = {
-            part: np.array(
-                [r.overlap.get(outline, {}).get(part, np.nan) for r in present]
-            )
-            for part in ("dice", "normalized_surface_dice", "mean_mm", "hd95_mm")
-        }
-        section[outline] = bootstrap.estimate(
-            [row.patient for row in present], partial(_overlap_statistics, parts)
-        )
-    return section
+    floor_mm3 = definitions.floor_mm3
+    fluid = _present(rows, "effusion_mm3", floor_mm3)
+    wide = definitions.least_effusion_mm
+    return {
+        "effusion": _overlap(
+            _present(fluid, "effusion_width_mm", wide), "effusion", bootstrap
+        ),
+        "fluid": _overlap(fluid, "effusion", bootstrap),
+        "edema": _overlap(_present(rows, "edema_mm3", floor_mm3), "edema", bootstrap),
+    }
+
+
+def _present(rows: Rows, measured: str, least: float) -> Rows:
+    """Return the joints whose truth is at least that large."""
+    return [row for row in rows if row.truth.get(measured, 0.0) >= least]
+
+
+def _overlap(rows: Rows, outline: str, bootstrap: Bootstrap) -> Section:
+    """Summarize one outline of some joints."""
+    parts = {
+        part: np.array([r.overlap.get(outline, {}).get(part, np.nan) for r in rows])
+        for part in ("dice", "normalized_surface_dice", "mean_mm", "hd95_mm")
+    }
+    return bootstrap.estimate(
+        [row.patient for row in rows], partial(_overlap_statistics, parts)
+    )
 
 
 def refusal_section(rows: Rows) -> Section:
@@ -180,12 +195,22 @@ def headline(result: Section, targets: Mapping[str, Target]) -> list[Section]:
         {
             "figure": name,
             "label": target.label,
-            "estimate": figures.get(name),
+            "estimate": (estimate := _estimate(name, target, figures, result)),
             "target": target.text,
-            "met": target.is_met((figures.get(name) or {}).get("value")),
+            "met": target.is_met((estimate or {}).get("value")),
         }
         for name, target in targets.items()
     ]
+
+
+def _estimate(
+    name: str, target: Target, figures: Section, result: Section
+) -> Section | None:
+    """Return the figure of a target, None where no study gives it."""
+    if target.factor:
+        figures = result["factors"].get(target.factor, {}).get(target.value, {})
+    found: Section | None = figures.get(target.figure or name)
+    return found
 
 
 def _one_volume(
@@ -219,13 +244,15 @@ def _factor_value(rows: Rows, bootstrap: Bootstrap) -> Section:
     """Return the figures that are compared between the values of a factor."""
     truth, graded = grades(rows)
     columns = {name: column(rows, name) for name in (*SHARES, "error_mm", *OFFSETS)}
+    held = column(rows, "covered")
 
     def statistics(draw: NDArray[np.int64]) -> dict[str, float]:
         places = _localization_statistics(columns, draw)
         agreement = agreement_statistics(truth[draw], graded[draw])
         return {
-            **{name: places[name] for name in ("right", "median_mm")},
+            **{name: places[name] for name in PLACE_FIGURES},
             **{name: agreement[name] for name in FACTOR_FIGURES},
+            "coverage": _mean(held[draw]),
         }
 
     return bootstrap.estimate([row.patient for row in rows], statistics)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetgrade.evaluate.agreement import UNGRADABLE
+from facetgrade.findings import Flag
 
 NAN = float("nan")
 MEASURES = {
@@ -92,6 +93,18 @@ class ComparedJoint:
     def graded(self) -> bool:
         """Whether a grade was given."""
         return self.grade != UNGRADABLE
+
+    @property
+    def right_or_flagged(self) -> bool:
+        """Whether nobody is misled about the level: right, refused, or said unsure."""
+        return self.right or not self.graded or Flag.LEVEL_UNCERTAIN in self.flags
+
+    @property
+    def covered(self) -> float:
+        """Whether the prediction set holds the true grade; NaN where either lacks."""
+        if not len(self.grade_set) or self.truth_grade == UNGRADABLE:
+            return NAN
+        return float(self.truth_grade in self.grade_set)
 
 
 def row_to_json(row: ComparedJoint) -> dict[str, Any]:

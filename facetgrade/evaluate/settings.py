@@ -31,11 +31,26 @@ class IntervalSettings(_Section):
 
 
 class Target(_Section):
-    """What a figure should reach: at least or at most a value."""
+    """What a figure should reach: at least or at most a value.
+
+    Attributes
+    ----------
+    label : str
+        What the figure is called.
+    at_least, at_most : float or None
+        The bound; one of them is given.
+    figure : str
+        Name of the figure; empty: that of the target.
+    factor, value : str
+        Studies that it is taken of, such as ``motion`` and ``yes``; empty: all.
+    """
 
     label: str
     at_least: float | None = None
     at_most: float | None = None
+    figure: str = ""
+    factor: str = ""
+    value: str = ""
 
     @model_validator(mode="after")
     def _has_one_bound(self) -> Self:
@@ -60,11 +75,12 @@ class Target(_Section):
 
 
 class DefinitionSettings(_Section):
-    """When a place is right, a volume present, a joint gradable."""
+    """When a place is right, a volume or an effusion present, a joint gradable."""
 
     tolerance_mm: Annotated[float, Field(gt=0.0)]
     surface_tolerance_mm: Annotated[float, Field(gt=0.0)]
     floor_mm3: Annotated[float, Field(gt=0.0)]
+    least_effusion_mm: Annotated[float, Field(ge=0.0)]
     min_covered: Annotated[float, Field(gt=0.0, le=1.0)]
     metal_mm: Annotated[float, Field(ge=0.0)]
 
@@ -105,6 +121,8 @@ class BenchmarkSettings(_Section):
     data_folder : str
         Folder of the anatomy that is not part of facetgrade, relative to the current
         folder.
+    overrides : mapping
+        Keys of simulate.toml that differ in every group, by section.
     groups : tuple of GroupSettings
         At least one.
     """
@@ -115,6 +133,7 @@ class BenchmarkSettings(_Section):
     levels: tuple[Level, ...]
     simulate_config: str
     data_folder: str
+    overrides: dict[str, Any] = Field(default_factory=dict)
     groups: Annotated[tuple[GroupSettings, ...], Field(min_length=1)]
 
 

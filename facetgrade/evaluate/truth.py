@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from facetgrade.anatomy import FacetJoint, Level, Side
 from facetgrade.errors import FacetGradeError
 from facetgrade.evaluate.agreement import UNGRADABLE
+from facetgrade.evaluate.factors import factors_of
 from facetgrade.findings import JointFrame
 from facetgrade.geometry import VolumeGeometry
-from facetgrade.study import Plane, Sequence
+from facetgrade.study import Sequence
 
 TRUTH_VERSION = 1
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -143,7 +144,7 @@ def read_truth(folder: Path) -> StudyTruth:
         },
         bodies=_bodies(values["vertebrae"]),
         lesion_labels=values["lesion_labels"],
-        factors=_factors(values),
+        factors=factors_of(values),
     )
 
 
@@ -186,32 +187,3 @@ def _bodies(entries: list[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
     """Read the body centers, sorted from the top."""
     centers = {e["name"]: np.array(e["center_lps_mm"], np.float64) for e in entries}
     return dict(sorted(centers.items(), key=lambda item: -item[1][2]))
-
-
-def _factors(values: Mapping[str, Any]) -> dict[str, str]:
-    """Describe the acquisition in words that group studies."""
-    series = values["series"]
-    suppressed = {
-        plane: sorted({s["fat_suppression"] for s in series if _is(s, plane)})
-        for plane in (Plane.SAGITTAL, Plane.AXIAL)
-    }
-    axial_blocks = [len(s["blocks"]) for s in series if s["plane"] == Plane.AXIAL]
-    post = any(s["sequence"] == Sequence.T1_FS_POST for s in series)
-    drawn = values["provenance"]
-    return {
-        "lumbar vertebrae": drawn.get("lumbar_type_vertebrae", "5"),
-        "transitional vertebra": drawn.get("transitional", "no"),
-        "field": f"{series[0]['field_t']:g} T",
-        "header habit": values["habit"],
-        "sagittal fat suppression": " ".join(suppressed[Plane.SAGITTAL]) or "none",
-        "axial fat suppression": " ".join(suppressed[Plane.AXIAL]) or "none",
-        "axial slices": "angled blocks"
-        if max(axial_blocks, default=1) > 1
-        else "stack",
-        "contrast agent": "yes" if post else "no",
-    }
-
-
-def _is(series: Mapping[str, Any], plane: Plane) -> bool:
-    """Tell whether a series is fat-suppressed T2 in this plane."""
-    return bool(series["sequence"] == Sequence.T2_FS and series["plane"] == plane)

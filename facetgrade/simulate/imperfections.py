@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,13 @@ from facetgrade.simulate.scene import Scene
 from facetgrade.simulate.settings import ScannerSettings
 from facetgrade.simulate.streams import side_stream
 from facetgrade.study import Plane
+
+
+class Window(StrEnum):
+    """How the lines at the edge of k-space are weighted."""
+
+    FERMI = "fermi"
+    HAMMING = "hamming"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -116,6 +124,10 @@ class Imperfections:
     wrap_share : float
         Share of the field of view at either end of the phase axis onto which what lies
         beyond is folded.
+    window : Window
+        Weights of the lines of k-space.
+    coil_elements : int
+        Elements whose magnitudes are added as squares; one makes Rician noise.
     """
 
     snr: float
@@ -134,6 +146,8 @@ class Imperfections:
     saturation: SaturationBand | None = None
     motion: Motion | None = None
     wrap_share: float = 0.0
+    window: Window = Window.FERMI
+    coil_elements: int = 1
 
 
 def draw_imperfections(
@@ -162,7 +176,7 @@ def draw_imperfections(
         coil_depth_mm=rng.uniform(*scanner.coil_depth_mm),
         coil_correction=rng.uniform(*scanner.coil_correction),
         bias_amplitude=rng.uniform(*scanner.bias_amplitude),
-        phase_axis=1 if protocol.plane is Plane.SAGITTAL else 2,
+        phase_axis=_phase_axis(protocol, scanner, rng),
         kept_phase=rng.uniform(*scanner.kept_phase_fraction),
         kept_frequency=rng.uniform(*scanner.kept_frequency_fraction),
         chemical_shift_px=rng.uniform(*scanner.chemical_shift_px)
@@ -180,6 +194,8 @@ def draw_imperfections(
         ),
         motion=draw_motion(protocol, scanner, side_stream(rng)),
         wrap_share=_wrap_share(protocol, scanner, rng),
+        window=Window(str(rng.choice(scanner.windows))),
+        coil_elements=int(rng.choice(scanner.coil_elements)),
     )
 
 
@@ -261,6 +277,14 @@ def draw_motion(
             )
         ),
     )
+
+
+def _phase_axis(
+    protocol: Protocol, scanner: ScannerSettings, rng: np.random.Generator
+) -> int:
+    """Encode phases along the spine or from side to side, or swapped."""
+    usual = 1 if protocol.plane is Plane.SAGITTAL else 2
+    return 3 - usual if rng.random() < scanner.phase_swapped else usual
 
 
 def _wrap_share(

@@ -14,6 +14,7 @@ from facetgrade.simulate.imperfections import (
     Motion,
     Pose,
     SaturationBand,
+    Window,
 )
 from facetgrade.simulate.rendering import RenderContext, render_block
 from facetgrade.simulate.scene import Scene, SceneGrid, Tissue
@@ -95,9 +96,7 @@ def _inner(axis: int, pixels: int, count: int) -> tuple[slice, ...]:
     return (*[slice(None)] * axis, slice(pixels, pixels + count))
 
 
-def _folded(
-    image: NDArray[np.float32], axis: int, pixels: int
-) -> NDArray[np.float32]:
+def _folded(image: NDArray[np.float32], axis: int, pixels: int) -> NDArray[np.float32]:
     """Fold what lies beyond the field of view onto its other end."""
     count = image.shape[axis] - 2 * pixels
     folded = image[_inner(axis, pixels, count)].copy()
@@ -290,16 +289,7 @@ def _encode(
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Pass every slice through its k-space and return the magnitude."""
-    kept = {
-        imperfections.phase_axis: imperfections.kept_phase,
-        3 - imperfections.phase_axis: imperfections.kept_frequency,
-    }
-    area = imperfections.kept_phase * imperfections.kept_frequency
-    sigma = np.float32(reference / imperfections.snr / np.sqrt(area))
-    noise = rng.standard_normal((*image.shape, 2), np.float32).view(np.complex64)[
-        ..., 0
-    ]
-    noise *= sigma
+    noise = _noise(image.shape, reference, imperfections, rng)
     if imperfections.motion is None:
         noise += image
     kspace = scipy.fft.fft2(noise, overwrite_x=True)
@@ -307,9 +297,48 @@ def _encode(
         kspace += _moving_kspace(
             image, geometry, imperfections.phase_axis, imperfections.motion
         )
+    magnitude = _decode(kspace, geometry, imperfections, rng)
+    if imperfections.coil_elements > 1:
+        # All signal is given to the first element; noise of the sum is the same.
+        power = magnitude**2
+        for _ in range(imperfections.coil_elements - 1):
+            noise = _noise(image.shape, reference, imperfections, rng)
+            kspace = scipy.fft.fft2(noise, overwrite_x=True)
+            power += _decode(kspace, geometry, imperfections, rng) ** 2
+        magnitude = np.sqrt(power)
+    return magnitude
+
+
+def _noise(
+    shape: tuple[int, ...],
+    reference: float,
+    imperfections: Imperfections,
+    rng: np.random.Generator,
+) -> NDArray[np.complex64]:
+    """Draw complex noise that is as strong as wanted after truncation."""
+    area = imperfections.kept_phase * imperfections.kept_frequency
+    sigma = np.float32(reference / imperfections.snr / np.sqrt(area))
+    noise: NDArray[np.complex64] = rng.standard_normal((*shape, 2), np.float32).view(
+        np.complex64
+    )[..., 0]
+    noise *= sigma
+    return noise
+
+
+def _decode(
+    kspace: NDArray[np.complex64],
+    geometry: VolumeGeometry,
+    imperfections: Imperfections,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Weigh the lines of every slice and return the magnitude of the image."""
+    kept = {
+        imperfections.phase_axis: imperfections.kept_phase,
+        3 - imperfections.phase_axis: imperfections.kept_frequency,
+    }
     for axis in (1, 2):
         ramp = _line_weights(
-            image.shape, axis, kept[axis], geometry, imperfections, rng
+            kspace.shape, axis, kept[axis], geometry, imperfections, rng
         )
         kspace *= ramp.astype(np.complex64)
     magnitude: NDArray[np.float32] = np.abs(scipy.fft.ifft2(kspace, overwrite_x=True))
@@ -365,8 +394,7 @@ def _line_weights(
     """Weigh the lines of k-space along one axis: truncation, shift, ghosts."""
     frequency = scipy.fft.fftfreq(shape[axis])
     edge = 0.5 * kept
-    # A Fermi window, as scanners use, leaves a little truncation ringing.
-    window = 1.0 / (1.0 + np.exp((np.abs(frequency) - 0.97 * edge) / (0.035 * edge)))
+    window = _window(np.abs(frequency) / edge, imperfections.window)
     shift_mm = rng.normal(0.0, imperfections.slice_shift_mm, (shape[0], 1))
     turns = frequency[None, :] * shift_mm / geometry.spacing_mm[axis]
     weights: NDArray[np.complex128] = window[None, :] * np.exp(-2j * np.pi * turns)
@@ -376,3 +404,13 @@ def _line_weights(
         ripple = np.cos(2.0 * np.pi * lines[None, :] + phase)
         weights = weights * (1.0 + 2.0 * imperfections.ghost_amplitude * ripple)
     return weights[:, :, None] if axis == 1 else weights[:, None, :]
+
+
+def _window(place: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
+    """Weigh lines by their place between the middle (0) and the edge (1)."""
+    if window is Window.HAMMING:
+        inside = 0.54 + 0.46 * np.cos(np.pi * np.minimum(place, 1.0))
+        return np.where(place <= 1.0, inside, 0.0)
+    # A Fermi window, as scanners use, leaves a little truncation ringing.
+    fermi: NDArray[np.float64] = 1.0 / (1.0 + np.exp((place - 0.97) / 0.035))
+    return fermi

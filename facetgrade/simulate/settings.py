@@ -74,6 +74,9 @@ class ScannerSettings(_Section):
     motion_rotation_deg: Range
     wrap_probability: Probability
     wrap_share: Range
+    windows: tuple[str, ...]
+    coil_elements: tuple[int, ...]
+    phase_swapped: Probability
 
 
 class StudySettings(_Section):

@@ -158,6 +158,8 @@ def _series_entry(series: AcquiredSeries, habit: Habit) -> dict[str, Any]:
         "ti_ms": protocol.ti_ms,
         "fat_suppression": protocol.fat_suppression.value,
         "slice_thickness_mm": protocol.slice_thickness_mm,
+        "snr": round(series.imperfections.snr, 1),
+        "fat_failures": len(series.imperfections.fat_failures),
         "motion": motion_entry(series.imperfections.motion),
         "blocks": [
             {

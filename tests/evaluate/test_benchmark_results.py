@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,9 +7,17 @@ from facetgrade.evaluate.agreement import UNGRADABLE
 from facetgrade.evaluate.benchmark_page import benchmark_page
 from facetgrade.evaluate.results import benchmark_result
 from facetgrade.evaluate.rows import ComparedJoint, row_from_json, row_to_json
-from facetgrade.evaluate.settings import Target
+from facetgrade.evaluate.settings import DefinitionSettings, Target
 from facetgrade.evaluate.summary import Bootstrap
 
+DEFINITIONS = DefinitionSettings(
+    tolerance_mm=10.0,
+    surface_tolerance_mm=1.0,
+    floor_mm3=20.0,
+    least_effusion_mm=1.0,
+    min_covered=0.9,
+    metal_mm=12.0,
+)
 BOOTSTRAP = Bootstrap(resamples=40, seed=1, coverage=0.95)
 TARGETS = {
     "right": Target(label="level and side right", at_least=0.9),
@@ -39,7 +49,7 @@ def joint(patient="p0", *, truth=2, grade=2, error_mm=1.0, right=True, **changes
         "lateral_mm": 0.0,
         "level_probability": 0.9,
         "predicted": {"effusion_mm3": 200.0, "edema_mm3": 0.0},
-        "truth": {"effusion_mm3": 100.0, "edema_mm3": 0.0},
+        "truth": {"effusion_mm3": 100.0, "effusion_width_mm": 2.0, "edema_mm3": 0.0},
         "overlap": {"effusion": {"dice": 0.8, "hd95_mm": 1.5}},
         "flags": (),
     }
@@ -47,7 +57,9 @@ def joint(patient="p0", *, truth=2, grade=2, error_mm=1.0, right=True, **changes
 
 
 def summarize(rows):
-    return benchmark_result(rows, bootstrap=BOOTSTRAP, floor_mm3=20.0, targets=TARGETS)
+    return benchmark_result(
+        rows, bootstrap=BOOTSTRAP, definitions=DEFINITIONS, targets=TARGETS
+    )
 
 
 def test_refusals_are_counted_where_right_and_where_wrong():
@@ -90,6 +102,60 @@ def test_a_missed_lesion_has_dice_zero():
 
     assert overlap["mean_dice"]["value"] == pytest.approx(1.6 / 3, abs=1e-6)
     assert overlap["hd95_mm"]["value"] == pytest.approx(1.5)
+
+
+def test_the_film_of_a_healthy_joint_is_fluid_but_no_effusion():
+    film = {"effusion_mm3": 60.0, "effusion_width_mm": 0.4, "edema_mm3": 0.0}
+    healthy = joint("p1", overlap={"effusion": {"dice": 0.2}})
+    rows = [joint("p0"), replace(healthy, truth=film)]
+
+    overlap = summarize(rows)["overlap"]
+
+    assert overlap["effusion"]["mean_dice"]["value"] == pytest.approx(0.8)
+    assert overlap["fluid"]["mean_dice"]["value"] == pytest.approx(0.5)
+
+
+def test_a_target_can_ask_for_some_studies_only():
+    rows = [
+        joint("p0", factors={"motion": "yes"}),
+        joint("p1", right=False, factors={"motion": "no"}),
+    ]
+    target = Target(
+        label="moved", figure="right", factor="motion", value="yes", at_least=0.9
+    )
+
+    result = benchmark_result(
+        rows, bootstrap=BOOTSTRAP, definitions=DEFINITIONS, targets={"moved": target}
+    )
+
+    assert result["headline"][0]["estimate"]["value"] == 1.0
+    assert result["headline"][0]["met"]
+
+
+def test_a_wrong_level_that_was_flagged_misleads_nobody():
+    rows = [
+        joint("p0", right=False),
+        joint("p1", right=False, flags=("level-uncertain",)),
+        joint("p2", right=False, grade=UNGRADABLE),
+        joint("p3"),
+    ]
+
+    places = summarize(rows)["localization"]
+
+    assert places["right"]["value"] == 0.25
+    assert places["right_or_flagged"]["value"] == 0.75
+
+
+def test_coverage_is_told_for_each_value_of_a_factor():
+    rows = [
+        joint("p0", factors={"motion": "yes"}, grade_set=(1, 2)),
+        joint("p1", factors={"motion": "no"}, grade_set=(1,)),
+    ]
+
+    factors = summarize(rows)["factors"]
+
+    assert factors["motion"]["yes"]["coverage"]["value"] == 1.0
+    assert factors["motion"]["no"]["coverage"]["value"] == 0.0
 
 
 def test_outlines_are_judged_only_where_the_lesion_is_present():

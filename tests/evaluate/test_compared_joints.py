@@ -29,6 +29,7 @@ DEFINITIONS = DefinitionSettings(
     tolerance_mm=10.0,
     surface_tolerance_mm=1.0,
     floor_mm3=1.0,
+    least_effusion_mm=1.0,
     min_covered=0.9,
     metal_mm=12.0,
 )
@@ -86,6 +87,9 @@ def series(uid, sequence, plane, fat_suppression, blocks=1):
         "plane": plane,
         "fat_suppression": fat_suppression,
         "field_t": 3.0,
+        "slice_thickness_mm": 4.0,
+        "snr": 30.0,
+        "fat_failures": 0,
         "motion": None,
         "blocks": [{}] * blocks,
     }
@@ -263,6 +267,8 @@ def test_factors_say_how_the_study_was_acquired(truth_folder):
     assert factors["sagittal fat suppression"] == "none"
     assert factors["axial slices"] == "angled blocks"
     assert factors["lumbar vertebrae"] == "6"
+    assert factors["series"] == "edema seen in axial slices only"
+    assert factors["signal to noise"] == "20 to 40"
     assert factors["group"] == "toy"
 
 

@@ -1,11 +1,12 @@
 import numpy as np
+import pytest
 
 from facetgrade.anatomy import FacetJoint, Lesion, Level, Side, Structure
 from facetgrade.findings import JointFrame
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.simulate.pathology import LookalikeSettings, add_lookalikes
 from facetgrade.simulate.pathology.blobs import blob_depth, blob_window, draw_blob
-from facetgrade.simulate.scene import Scene, SceneGrid, Tissue
+from facetgrade.simulate.scene import Scene, SceneGrid, Tissue, VertebraTruth
 
 NEVER = LookalikeSettings(**dict.fromkeys(LookalikeSettings.model_fields, 0.0))
 LEFT = FacetJoint(Level.L3_L4, Side.LEFT)
@@ -55,6 +56,86 @@ def test_cyst_is_fluid_with_a_wall_and_its_own_lesion():
     assert (scene.column.tissue == Tissue.CAPSULE).any()
     assert set(scene.column.lesions) == {Lesion.CYST}
     assert scene.provenance["lookalikes"] == "synovial_cyst L3-L4 left"
+
+
+def spine_scene() -> Scene:
+    """L4 and L5 of marrow with a disc, a canal and laminae, muscle around them."""
+    scene = muscle_scene(spacing_mm=2.5)
+    geometry = scene.body.geometry
+    places = geometry.to_lps(np.moveaxis(np.indices(geometry.shape), 0, -1))
+    x, y, z = np.moveaxis(places - CENTER_MM + np.array([15.0, 30.0, 0.0]), -1, 0)
+    tissue, structure = scene.body.tissue.copy(), scene.body.structure.copy()
+    body = (np.abs(x) < 22.0) & (np.abs(y) < 17.0) & (np.abs(z) < 35.0)
+    disc = body & (np.abs(z) < 5.0)
+    canal = (np.abs(x) < 10.0) & (y > 19.0) & (y < 33.0)
+    lamina = (np.abs(x) < 12.0) & (y >= 33.0) & (y < 44.0) & (z > 3.0) & (z < 20.0)
+    for mask, material, part in (
+        (body, Tissue.MARROW, Structure.VERTEBRAL_BODY),
+        (disc, Tissue.ANNULUS_FIBROSUS, Structure.DISC),
+        (canal, Tissue.EPIDURAL_FAT, Structure.CANAL),
+        (lamina, Tissue.MARROW, Structure.LAMINA),
+    ):
+        tissue[mask], structure[mask] = material, part
+    grid = SceneGrid(
+        geometry=geometry,
+        tissue=tissue,
+        structure=structure,
+        vertebra=np.zeros(geometry.shape, np.uint8),
+        lesions={},
+    )
+    axes = {"cranial": np.eye(3)[2], "posterior": np.eye(3)[1], "left": np.eye(3)[0]}
+    middle = CENTER_MM - np.array([15.0, 30.0, 0.0])
+    vertebrae = tuple(
+        VertebraTruth(
+            name=name, center_lps_mm=middle + np.array([0.0, 0.0, height]), **axes
+        )
+        for name, height in (("L4", 20.0), ("L5", -20.0))
+    )
+    return Scene(
+        body=grid,
+        column=grid,
+        vertebrae=vertebrae,
+        joints=scene.joints,
+        provenance={},
+    )
+
+
+@pytest.mark.parametrize(
+    ("finding", "from_tissue", "to_tissue"),
+    [
+        ("denervated_multifidus", {Tissue.MUSCLE}, Tissue.DENERVATED_MUSCLE),
+        ("endplate_fat", {Tissue.MARROW}, Tissue.INTRAMUSCULAR_FAT),
+        ("high_intensity_zone", {Tissue.ANNULUS_FIBROSUS}, Tissue.JOINT_FLUID),
+        ("laminectomy", {Tissue.MARROW, Tissue.MUSCLE}, Tissue.SCAR),
+        ("tarlov_cyst", {Tissue.EPIDURAL_FAT}, Tissue.CSF),
+    ],
+)
+def test_a_finding_changes_only_its_own_tissue_and_is_no_lesion(
+    finding, from_tissue, to_tissue
+):
+    healthy = spine_scene()
+    chances = NEVER.model_copy(update={finding: 1.0})
+
+    found = add_lookalikes(healthy, np.random.default_rng(3), chances)
+
+    changed = found.body.tissue != healthy.body.tissue
+    assert changed.any()
+    assert set(np.unique(found.body.tissue[changed])) == {to_tissue}
+    assert set(np.unique(healthy.body.tissue[changed])) <= from_tissue
+    assert not any(fraction.any() for fraction in found.body.lesions.values())
+    assert found.provenance["lookalikes"] == finding
+
+
+def test_a_laminectomy_takes_the_lamina_and_spares_the_canal():
+    healthy = spine_scene()
+    chances = NEVER.model_copy(update={"laminectomy": 1.0})
+
+    found = add_lookalikes(healthy, np.random.default_rng(3), chances)
+
+    scar = found.body.tissue == Tissue.SCAR
+    assert (healthy.body.structure[scar] == Structure.LAMINA).any()
+    assert not (healthy.body.structure[scar] == Structure.CANAL).any()
+    assert set(np.unique(found.body.structure[scar])) == {Structure.SOFT_TISSUE}
 
 
 def test_remote_edema_keeps_clear_of_the_joint():

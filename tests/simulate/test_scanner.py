@@ -12,6 +12,7 @@ from facetgrade.simulate.imperfections import (
     Motion,
     Pose,
     SaturationBand,
+    Window,
 )
 from facetgrade.simulate.scanner import GAIN, acquire
 from facetgrade.simulate.scene import Tissue
@@ -206,3 +207,32 @@ def test_motion_between_echo_trains_ghosts_along_the_phase_axis_only():
     beside, above = image[30:50, :14], image[:14, 30:50]
     assert beside.mean() > 5.0 * above.mean()
     assert beside.max() > 0.05 * GAIN
+
+
+def test_what_lies_beyond_the_view_folds_onto_the_other_end():
+    # The body is 20 mm to the right of the view's right end, which is 20 mm wide.
+    geometry = axial((40.0, 0.0, 0.0), (3, 40, 40))
+    plain = scan(geometry, signals(MARROW=0.5))
+    folded = scan(geometry, signals(MARROW=0.5), replace(PERFECT, wrap_share=0.5))
+
+    assert plain[1, 20, 39] < 0.02 * GAIN
+    assert folded[1, 20, 39] == pytest.approx(0.5 * GAIN, rel=0.1)
+
+
+def test_a_hamming_window_is_smoother_than_a_fermi_window():
+    geometry = axial((0.0, 0.0, 0.0), (3, 60, 60))
+    half = replace(PERFECT, kept_phase=0.5, kept_frequency=0.5)
+    sharp = scan(geometry, signals(MARROW=0.5), half)
+    smooth = scan(geometry, signals(MARROW=0.5), replace(half, window=Window.HAMMING))
+
+    assert np.abs(np.diff(smooth[1])).max() < 0.8 * np.abs(np.diff(sharp[1])).max()
+
+
+def test_squares_of_more_elements_raise_the_background():
+    geometry = axial((0.0, 0.0, 0.0), (3, 60, 60))
+    noisy = replace(PERFECT, snr=20.0)
+    one = scan(geometry, signals(AIR=0.0), noisy)
+    four = scan(geometry, signals(AIR=0.0), replace(noisy, coil_elements=4))
+
+    # Means of chi with 2 and 8 degrees of freedom: 1.2533 and 2.7416.
+    assert four.mean() / one.mean() == pytest.approx(2.7416 / 1.2533, rel=0.02)

@@ -98,7 +98,11 @@ def build_scene(
         column=column[0],
         vertebrae=_vertebrae(patient.person),
         joints=_joints(patient.person, column[1], column[0].geometry),
-        provenance={"anatomy_source": source, **patient.person.provenance()},
+        provenance={
+            "anatomy_source": source,
+            **patient.person.provenance(),
+            **patient.torso.provenance(),
+        },
     )
 
 

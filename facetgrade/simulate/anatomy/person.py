@@ -103,6 +103,7 @@ class Person:
             f"slip_{name}_mm": f"{value:.1f}"
             for name, value in self.alignment.slip.items()
         }
+        wear = [item.degeneration for item in self.interspaces]
         return {
             "size_scale": f"{self.scale:.3f}",
             "sacral_slope_deg": f"{tilt['S1']:.1f}",
@@ -113,6 +114,8 @@ class Person:
             "lumbarised_s1": f"{variant.lumbarised:.2f}",
             "s1_s2_disc": f"{variant.s1_s2_disc:.2f}",
             "transitional": "yes" if variant.is_transitional else "no",
+            "scoliosis_deg": f"{np.ptp(list(self.alignment.roll.values())):.1f}",
+            "disc_degeneration": f"{np.mean(wear):.2f}",
             **slips,
         }
 

@@ -56,6 +56,13 @@ class TorsoStyle:
     muscles: MuscleStyle
     abdomen: AbdomenStyle
 
+    def provenance(self) -> dict[str, str]:
+        """Return the drawn parameters worth keeping, as text."""
+        return {
+            "subcutaneous_mm": f"{self.subcutaneous_mm:.0f}",
+            "muscle_fat_fraction": f"{self.muscles.fat_fraction:.2f}",
+        }
+
 
 def draw_torso_style(rng: np.random.Generator, settings: AnatomySettings) -> TorsoStyle:
     """Draw one person's soft tissue."""

@@ -66,7 +66,7 @@ class Canvas:
         tissues: Iterable[Tissue],
         strength: tuple[float, float] = (0.7, 1.0),
     ) -> None:
-        """Write edema that fades toward the edge of a blob, of a strength in a range."""
+        """Write edema that fades toward the edge of a blob; its strength is drawn."""
         largest = self.rng.uniform(*strength)
         for grid, window, depth in self.placed(blob):
             fraction = largest * np.clip(0.5 + 1.5 * depth, 0.0, 1.0)

@@ -65,7 +65,7 @@ def hemangioma(canvas: Canvas) -> None:
 def high_intensity_zone(canvas: Canvas) -> None:
     """Draw fluid in a fissure of the posterior annulus of a lower disc."""
     rng = canvas.rng
-    lower = [pair for pair in pairwise(canvas.scene.vertebrae)][-3:]
+    lower = list(pairwise(canvas.scene.vertebrae))[-3:]
     if not lower:
         return
     above, below = lower[int(rng.integers(len(lower)))]
