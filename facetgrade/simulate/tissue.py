@@ -97,15 +97,25 @@ class SubjectTissue:
     synovitis: float
 
 
-def draw_subject_tissue(rng: np.random.Generator) -> SubjectTissue:
+def draw_subject_tissue(
+    rng: np.random.Generator, *, spread: float = 1.0
+) -> SubjectTissue:
     """Draw one subject: marrow fat, muscle fat, disc degeneration, small spreads.
 
     Parameters
     ----------
     rng : Generator
         Source of all draws.
+    spread : float
+        How far relaxation and density stray from the table; 1 is between people, more
+        makes contrasts that no protocol gives, for training.
     """
     count = len(Tissue)
+
+    def factor(deviation: float) -> NDArray[np.float64]:
+        strays = rng.normal(0.0, deviation, count).clip(-3 * deviation, 3 * deviation)
+        return np.exp(spread * strays)
+
     fat = np.array([RELAXATION[tissue].fat_fraction for tissue in Tissue])
     marrow = rng.uniform(0.25, 0.62)
     fat[Tissue.MARROW] = marrow
@@ -116,9 +126,9 @@ def draw_subject_tissue(rng: np.random.Generator) -> SubjectTissue:
     # Nucleus T2 of Pfirrmann grades I-IV: 210, 129, 84, 51 ms (clinical.md 6.1).
     disc_t2_ms = rng.normal(145 - 85 * age, 25, len(VERTEBRAE) + 1).clip(38, 210)
     return SubjectTissue(
-        t1_factor=rng.normal(1.0, 0.06, count).clip(0.8, 1.2),
-        t2_factor=rng.normal(1.0, 0.08, count).clip(0.75, 1.25),
-        density_factor=rng.normal(1.0, 0.03, count).clip(0.9, 1.1),
+        t1_factor=factor(0.06),
+        t2_factor=factor(0.08),
+        density_factor=factor(0.03),
         fat_fraction=fat.clip(0.0, 0.95),
         disc_t2_ms=disc_t2_ms,
         lesion_t2_factor={lesion: float(rng.uniform(0.7, 1.2)) for lesion in Lesion},

@@ -250,7 +250,9 @@ def make_segmenter_case(settings: CaseSettings, case: PlannedCase) -> None:
     for number, joint in enumerate(chosen):
         for view in range(settings.views_per_joint):
             write_view(
-                acquire_view(scene, joint, scanner, rng),
+                acquire_view(
+                    scene, joint, scanner, rng, tissue_spread=settings.tissue_spread
+                ),
                 case.folder / f"joint{number}-view{view}.npz",
             )
 

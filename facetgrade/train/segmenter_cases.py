@@ -66,10 +66,12 @@ def acquire_view(
     joint: FacetJoint,
     settings: SimulateSettings,
     rng: np.random.Generator,
+    *,
+    tissue_spread: float = 1.0,
 ) -> JointView:
     """Acquire every protocol around one joint and resample it as inference would."""
     grid = joint_grid(disturbed_frame(scene.joints[joint], rng))
-    subject = draw_subject_tissue(rng)
+    subject = draw_subject_tissue(rng, spread=tissue_spread)
     field_t = float(rng.choice(settings.scanner.field_t))
     stacks, contrasts = [], []
     for name, ranges in settings.protocols.items():

@@ -53,7 +53,8 @@ class OptimizerSettings(_Section):
 class CaseSettings(_Section):
     """Which simulated patients are made before the first step.
 
-    `overrides` names the keys of `simulate_config` that differ, by section.
+    `overrides` names the keys of `simulate_config` that differ, by section, and
+    `tissue_spread` says how far tissues of the segmenter's views stray from the table.
     """
 
     sources: dict[str, int]
@@ -62,6 +63,7 @@ class CaseSettings(_Section):
     overrides: dict[str, Any] = Field(default_factory=dict)
     data_folder: Path
     seed: int
+    tissue_spread: float = Field(default=1.0, ge=0.0)
     joints_per_scene: int = Field(ge=1, le=10)
     views_per_joint: int = Field(ge=1)
 

@@ -114,3 +114,16 @@ def test_the_same_generator_state_gives_the_same_contrast():
     np.testing.assert_array_equal(
         first, random_contrast(np.random.default_rng(3)).water
     )
+
+
+def test_a_wider_spread_scales_how_far_tissues_stray_from_the_table():
+    usual, wide = (
+        draw_subject_tissue(np.random.default_rng(2), spread=spread)
+        for spread in (1.0, 3.0)
+    )
+
+    np.testing.assert_allclose(
+        np.log(wide.t2_factor), 3.0 * np.log(usual.t2_factor), rtol=1e-9
+    )
+    # Three standard deviations of 8 % at most.
+    assert np.abs(np.log(usual.t2_factor)).max() <= 0.24
