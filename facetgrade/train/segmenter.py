@@ -102,7 +102,7 @@ class SegmenterTask:
         say stands beside it.
         """
         network.eval()
-        simulated = _dice_metrics(network, self._validation) if self._validation else {}
+        simulated = dice_metrics(network, self._validation) if self._validation else {}
         if not self._annotated:
             return simulated or {"score": 0.0}
         own = annotated_metrics(network, self._annotated)
@@ -134,7 +134,7 @@ class SegmenterTask:
                     bias[STRUCTURES + k] -= _threshold(torch.cat(parts), abnormal[k])
 
 
-def _dice_metrics(
+def dice_metrics(
     network: nn.Module, items: list[dict[str, Tensor]]
 ) -> dict[str, float]:
     """Return the score, and Dice of structures and lesions."""
@@ -163,7 +163,7 @@ def annotated_metrics(
     """Return Dice on outlined cases and minus the loss of the grades on the others."""
     outlined = [item for item in items if int(item["grade"]) < 0]
     graded = [item for item in items if int(item["grade"]) >= 0]
-    metrics = _dice_metrics(network, outlined) if outlined else {"score": 0.0}
+    metrics = dice_metrics(network, outlined) if outlined else {"score": 0.0}
     losses = []
     for item in graded:
         batch = to_device(default_collate([item]), device_of(network))
