@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from facetgrade.evaluate.overlap import LimitsOfAgreement
 
@@ -21,6 +21,8 @@ INK = "#243b53"
 BLUE = "#2b6cb0"
 ORANGE = "#c05621"
 FAINT = "#d9e2ec"
+OUTLINE_COLORS = {"effusion": "#4dabf7", "edema": "#ff922b", "cyst": "#51cf66"}
+OUTLINED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,70 @@ def error_figure(errors_mm: ArrayLike, *, marks_mm: Sequence[float]) -> str:
     axes.set_xlabel("distance to the true center (mm)")
     axes.set_ylabel("share of joints")
     return _data_uri(figure)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
+class Slice:
+    """One picture of a joint with outlines.
+
+    Attributes
+    ----------
+    title : str
+        Plane and contrast.
+    image : (R, C) float32 ndarray
+        Square picture.
+    window : tuple of float
+        Black and white.
+    found, true : mapping of str to (R, C) float32 ndarray
+        ``effusion``, ``edema`` and ``cyst``, inside where >= 0.5.
+    """
+
+    title: str
+    image: NDArray[np.float32]
+    window: tuple[float, float]
+    found: Mapping[str, NDArray[np.float32]]
+    true: Mapping[str, NDArray[np.float32]]
+
+
+def gallery_figure(slices: Sequence[Slice], size_mm: float) -> str:
+    """Draw slices beside each other, found outlines solid and true ones dashed.
+
+    Parameters
+    ----------
+    slices : sequence of Slice
+        At least one.
+    size_mm : float
+        Side of each picture.
+
+    Returns
+    -------
+    str
+        Data URI of a JPEG picture.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.3 * len(slices), 3.5), layout="constrained")
+    row = figure.subplots(1, len(slices), squeeze=False)[0]
+    extent = (0.0, size_mm, size_mm, 0.0)
+    for axes, one in zip(row, slices, strict=True):
+        black, white = one.window
+        axes.imshow(one.image, cmap="gray", vmin=black, vmax=white, extent=extent)
+        for style, outlines in (("solid", one.found), ("dashed", one.true)):
+            for name, inside in outlines.items():
+                if inside.max(initial=0.0) >= OUTLINED:
+                    axes.contour(
+                        inside,
+                        [OUTLINED],
+                        colors=OUTLINE_COLORS[name],
+                        linestyles=style,
+                        linewidths=1.1,
+                        extent=extent,
+                    )
+        axes.set_title(one.title, fontsize=8, color=INK)
+        axes.set_axis_off()
+    stream = io.BytesIO()
+    figure.savefig(stream, format="jpeg", dpi=100, pil_kwargs={"quality": 82})
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def factor_figure(
