@@ -75,7 +75,7 @@ def _held_out(
     settings = check_settings(values, TrainSettings, options.config)
     made = prepare_cases(
         settings.cases,
-        options.out / "held-out",
+        _cases_folder(settings, options.out),
         make_segmenter_case,
         processes=settings.run.threads,
     )
@@ -116,13 +116,18 @@ def _one_arm(
 
 def _share_cases(folder: Path, settings: TrainSettings, out: Path) -> None:
     """Let arms with the same patients share them."""
-    text = settings.cases.model_dump_json()
-    shared = out / f"cases-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    shared = _cases_folder(settings, out)
     shared.mkdir(parents=True, exist_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
     link = folder / "cases"
     if not link.exists():
         link.symlink_to(shared.resolve(), target_is_directory=True)
+
+
+def _cases_folder(settings: TrainSettings, out: Path) -> Path:
+    """Name a folder after all that makes the patients in it."""
+    text = settings.cases.model_dump_json()
+    return out / f"cases-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def _table(results: Mapping[str, Mapping[str, Any]]) -> str:

@@ -36,6 +36,7 @@ from facetgrade.evaluate.summary import Section
 PLACE_NAMES = {
     "right": "level and side right",
     "right_or_flagged": "right, refused or flagged as uncertain",
+    "flagged_though_right": "right but flagged as uncertain",
     "level_right": "level right",
     "side_right": "side right",
     "located": "located",

@@ -12,13 +12,12 @@ from facetgrade.anatomy import FacetJoint, Lesion
 from facetgrade.evaluate.agreement import UNGRADABLE
 from facetgrade.evaluate.localization import check_joint
 from facetgrade.evaluate.overlap import dice, surface_agreement
-from facetgrade.evaluate.rows import NAN, ComparedJoint
+from facetgrade.evaluate.rows import FAILED, NAN, ComparedJoint
 from facetgrade.evaluate.settings import DefinitionSettings
 from facetgrade.evaluate.truth import JointTruth, StudyTruth, read_labels
 from facetgrade.findings import Extents, Graded, JointMasks, Outcome
 from facetgrade.geometry import VolumeGeometry, resample
 
-FAILED = "failed"
 EDEMA = (Lesion.SOFT_TISSUE_EDEMA, Lesion.MARROW_EDEMA)
 
 

@@ -14,7 +14,7 @@ from facetgrade.config import PipelineConfig
 from facetgrade.evaluate.figures import Slice, gallery_figure
 from facetgrade.evaluate.page import Block, Picture, render
 from facetgrade.evaluate.reading import read_folder
-from facetgrade.evaluate.rows import ComparedJoint
+from facetgrade.evaluate.rows import FAILED, ComparedJoint
 from facetgrade.evaluate.truth import StudyTruth, read_labels, read_truth
 from facetgrade.findings import JointMasks, Outcome
 from facetgrade.geometry import resample
@@ -75,13 +75,13 @@ def gallery_page(
         HTML that needs no other file.
     """
     worst = sorted(rows, key=badness, reverse=True)[:joints]
-    shown = [row for row in worst if badness(row) > 0.0]
+    shown = [row for row in worst if badness(row) > 0.0 and row.reason != FAILED]
     blocks = [
         _block(one, config.report)
         for one in _graded_again(shown, folder_of, models, config)
     ]
     lead = (
-        f"The {len(blocks)} worst of {len(rows)} simulated joints: a wrong joint first, "
+        f"The {len(blocks)} worst of {len(rows)} simulated joints: wrong joints first, "
         "then no grade, then grades farthest off, then the largest error of the "
         "perimeter. Outlines: effusion blue, edema orange, cyst green; dashed where "
         "they truly are."
@@ -115,7 +115,8 @@ def _graded_again(
         if row.study not in graded:
             folder = folder_of(row.study)
             study = read_folder(folder / "dicom", config.ingest)
-            report = grade_study(study, models, config, request=Request())
+            request = Request(levels=tuple(Level))
+            report = grade_study(study, models, config, request=request)
             outcomes: dict[FacetJoint, Outcome] = {
                 outcome.joint: outcome for outcome in report.outcomes
             }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facetgrade.errors import ConfigError
 from facetgrade.evaluate.agreement import UNGRADABLE, agreement_statistics
 from facetgrade.evaluate.change import pair_rows
 from facetgrade.evaluate.overlap import presence_shares, ratio_limits, spearman
@@ -32,7 +33,14 @@ Rows = Sequence[ComparedJoint]
 Columns = Mapping[str, NDArray[np.float64]]
 PLACE_FIGURES = ("right", "right_or_flagged", "median_mm")
 FACTOR_FIGURES = ("exact", "within_one", "kappa_quadratic", "graded_share")
-SHARES = ("right", "right_or_flagged", "level_right", "side_right", "located")
+SHARES = (
+    "right",
+    "right_or_flagged",
+    "flagged_though_right",
+    "level_right",
+    "side_right",
+    "located",
+)
 OFFSETS = ("cranial_mm", "posterior_mm", "lateral_mm")
 VOLUMES = tuple(name for name in MEASURES if name.endswith("_mm3"))
 
@@ -85,7 +93,9 @@ def benchmark_result(
         "volumes": volume_section(rows, bootstrap, floor_mm3=definitions.floor_mm3),
         "overlap": overlap_section(rows, bootstrap, definitions),
         "refusals": refusal_section(rows),
-        "factors": factor_section(rows, bootstrap),
+        "factors": factor_section(
+            rows, bootstrap, {target.factor for target in targets.values()}
+        ),
     }
     return {"headline": headline(result, targets), **result}
 
@@ -163,8 +173,13 @@ def refusal_section(rows: Rows) -> Section:
     }
 
 
-def factor_section(rows: Rows, bootstrap: Bootstrap) -> Section:
-    """Summarize each value of each factor, so that the weakest is visible."""
+def factor_section(
+    rows: Rows, bootstrap: Bootstrap, wanted: Collection[str] = ()
+) -> Section:
+    """Summarize each value of each factor, so that the weakest is visible.
+
+    Factors with one value only are left out, unless they are wanted.
+    """
     groups: dict[str, dict[str, list[int]]] = {}
     for number, row in enumerate(rows):
         grade = str(row.truth_grade) if row.truth_grade >= 0 else "none"
@@ -177,7 +192,7 @@ def factor_section(rows: Rows, bootstrap: Bootstrap) -> Section:
             for value, members in sorted(values.items())
         }
         for factor, values in groups.items()
-        if len(values) > 1
+        if len(values) > 1 or factor in wanted
     }
 
 
@@ -206,10 +221,19 @@ def headline(result: Section, targets: Mapping[str, Target]) -> list[Section]:
 def _estimate(
     name: str, target: Target, figures: Section, result: Section
 ) -> Section | None:
-    """Return the figure of a target, None where no study gives it."""
+    """Return the figure of a target, None where no study gives it.
+
+    Raises
+    ------
+    ConfigError
+        If no benchmark has such a figure.
+    """
+    figure = target.figure or name
     if target.factor:
+        if figure not in (*PLACE_FIGURES, *FACTOR_FIGURES, "coverage"):
+            raise ConfigError(f"target {name}: {figure} is not told by factor")
         figures = result["factors"].get(target.factor, {}).get(target.value, {})
-    found: Section | None = figures.get(target.figure or name)
+    found: Section | None = figures.get(figure)
     return found
 
 

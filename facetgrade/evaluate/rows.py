@@ -14,6 +14,7 @@ from facetgrade.evaluate.agreement import UNGRADABLE
 from facetgrade.findings import Flag
 
 NAN = float("nan")
+FAILED = "failed"  # reason of the joints of a study that could not be read
 MEASURES = {
     "effusion_mm3": "effusion",
     "soft_tissue_edema_mm3": "soft-tissue edema",
@@ -97,7 +98,13 @@ class ComparedJoint:
     @property
     def right_or_flagged(self) -> bool:
         """Whether nobody is misled about the level: right, refused, or said unsure."""
-        return self.right or not self.graded or Flag.LEVEL_UNCERTAIN in self.flags
+        refused = not self.graded and self.reason != FAILED
+        return self.right or refused or Flag.LEVEL_UNCERTAIN in self.flags
+
+    @property
+    def flagged_though_right(self) -> bool:
+        """Whether a right level was called uncertain."""
+        return self.right and Flag.LEVEL_UNCERTAIN in self.flags
 
     @property
     def covered(self) -> float:

@@ -56,6 +56,8 @@ class Target(_Section):
     def _has_one_bound(self) -> Self:
         if (self.at_least is None) == (self.at_most is None):
             raise ValueError("give at_least or at_most")
+        if bool(self.factor) != bool(self.value):
+            raise ValueError("give factor and value together")
         return self
 
     @property

@@ -15,6 +15,8 @@ from facetgrade.simulate.settings import ScannerSettings
 from facetgrade.simulate.streams import side_stream
 from facetgrade.study import Plane
 
+ROWS, COLUMNS = 1, 2  # in-plane axes of a stack
+
 
 class Window(StrEnum):
     """How the lines at the edge of k-space are weighted."""
@@ -171,12 +173,13 @@ def draw_imperfections(
         Source of all draws.
     """
     fluid_sensitive = protocol.te_ms > 40.0
+    phase_axis = _phase_axis(protocol, scanner, rng)
     return Imperfections(
         snr=rng.uniform(*scanner.snr),
         coil_depth_mm=rng.uniform(*scanner.coil_depth_mm),
         coil_correction=rng.uniform(*scanner.coil_correction),
         bias_amplitude=rng.uniform(*scanner.bias_amplitude),
-        phase_axis=_phase_axis(protocol, scanner, rng),
+        phase_axis=phase_axis,
         kept_phase=rng.uniform(*scanner.kept_phase_fraction),
         kept_frequency=rng.uniform(*scanner.kept_frequency_fraction),
         chemical_shift_px=rng.uniform(*scanner.chemical_shift_px)
@@ -193,7 +196,7 @@ def draw_imperfections(
             rng,
         ),
         motion=draw_motion(protocol, scanner, side_stream(rng)),
-        wrap_share=_wrap_share(protocol, scanner, rng),
+        wrap_share=_wrap_share(protocol, phase_axis, scanner, rng),
         window=Window(str(rng.choice(scanner.windows))),
         coil_elements=int(rng.choice(scanner.coil_elements)),
     )
@@ -283,17 +286,24 @@ def _phase_axis(
     protocol: Protocol, scanner: ScannerSettings, rng: np.random.Generator
 ) -> int:
     """Encode phases along the spine or from side to side, or swapped."""
-    usual = 1 if protocol.plane is Plane.SAGITTAL else 2
-    return 3 - usual if rng.random() < scanner.phase_swapped else usual
+    usual = ROWS if protocol.plane is Plane.SAGITTAL else COLUMNS
+    return ROWS + COLUMNS - usual if rng.random() < scanner.phase_swapped else usual
 
 
 def _wrap_share(
-    protocol: Protocol, scanner: ScannerSettings, rng: np.random.Generator
+    protocol: Protocol,
+    phase_axis: int,
+    scanner: ScannerSettings,
+    rng: np.random.Generator,
 ) -> float:
-    """Draw how far the flanks fold in; along the spine every scanner oversamples."""
+    """Draw how far the flanks fold in, where phases run from side to side.
+
+    Along the spine every scanner oversamples, and a belly is out of the coil's reach.
+    """
     share = rng.uniform(*scanner.wrap_share)
     wraps = rng.random() < scanner.wrap_probability
-    return float(share) if wraps and protocol.plane is not Plane.SAGITTAL else 0.0
+    sideways = protocol.plane is not Plane.SAGITTAL and phase_axis == COLUMNS
+    return float(share) if wraps and sideways else 0.0
 
 
 def _fat_residual(

@@ -33,7 +33,8 @@ class Relaxation:
     texture: float = 0.02
 
 
-# clinical.md 6.1. The T2 of fat is the apparent one of long echo trains.
+# clinical.md 6.1; denervated muscle and scar are choices between muscle, edema and
+# ligament. The T2 of fat is the apparent one of long echo trains.
 FAT = Relaxation((288, 375), (165, 133), 0.9)
 
 RELAXATION: dict[Tissue, Relaxation] = {

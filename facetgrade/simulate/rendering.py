@@ -23,8 +23,6 @@ from facetgrade.simulate.scene import SceneGrid, Tissue
 from facetgrade.simulate.tissue import LesionSignal, Signals
 
 _COARSE_MM, _FINE_MM = 5.0, 2.0  # grain of the texture of tissues
-_WATER_SIGN = np.ones(len(Tissue), np.float32)
-_WATER_SIGN[[Tissue.MARROW, Tissue.SACRAL_MARROW]] = -1.0
 _RIM_MM = 0.8
 _FAILURE_EDGE = 0.3  # of the radius
 _SLAB_VOXELS = 250_000  # a slab of float32 stays in the cache
@@ -111,9 +109,9 @@ def _paint_tissue(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Look up water and fat of every voxel, with texture, slab by slab."""
     signals = context.signals
-    amplitude = signals.texture.copy()
-    amplitude[Tissue.CSF] += context.imperfections.flow_void
-    amplitude *= np.float32(np.sqrt(0.5))
+    fat_texture = signals.texture * np.float32(np.sqrt(0.5))
+    water_texture = signals.water_texture * np.float32(np.sqrt(0.5))
+    water_texture[Tissue.CSF] += context.imperfections.flow_void * np.sqrt(0.5)
     coarse, fine = (
         SlabNoise.draw(geometry, knot_distance_mm=grain_mm, rng=context.rng)
         for grain_mm in (_COARSE_MM, _FINE_MM)
@@ -124,14 +122,13 @@ def _paint_tissue(
         labels = tissue[slab]
         excess = coarse.slab(slab)
         excess += fine.slab(slab)
-        excess *= amplitude[labels]
         water_slab = signals.water[labels]
         nucleus = labels == Tissue.NUCLEUS_PULPOSUS
         water_slab[nucleus] = signals.disc_water[vertebra[slab][nucleus]]
-        # Where marrow holds more fat it holds less water.
-        water_slab *= 1.0 + _WATER_SIGN[labels] * excess
-        water[slab] = water_slab
-        np.multiply(signals.fat[labels], 1.0 + excess, out=fat[slab])
+        np.multiply(water_slab, 1.0 + water_texture[labels] * excess, out=water[slab])
+        np.multiply(
+            signals.fat[labels], 1.0 + fat_texture[labels] * excess, out=fat[slab]
+        )
     return water, fat
 
 

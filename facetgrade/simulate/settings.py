@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -19,7 +19,15 @@ def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
+def _share(limits: tuple[float, float]) -> tuple[float, float]:
+    """Check that a range lies within 0 and 1."""
+    if limits[0] < 0.0 or limits[1] > 1.0:
+        raise ValueError("a share lies between 0 and 1")
+    return limits
+
+
 Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+Share = Annotated[tuple[float, float], AfterValidator(_ordered), AfterValidator(_share)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -62,7 +70,7 @@ class ScannerSettings(_Section):
     dixon_fat_residual: Range
     fat_failure_probability: Probability
     fat_failure_radius_mm: Range
-    fat_failure_strength: Range
+    fat_failure_strength: Share
     slice_shift_mm: Range
     ghost_amplitude: Range
     flow_void: Range
@@ -73,9 +81,11 @@ class ScannerSettings(_Section):
     motion_shift_mm: Range
     motion_rotation_deg: Range
     wrap_probability: Probability
-    wrap_share: Range
-    windows: tuple[str, ...]
-    coil_elements: tuple[int, ...]
+    wrap_share: Share
+    windows: Annotated[tuple[Literal["fermi", "hamming"], ...], Field(min_length=1)]
+    coil_elements: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)
+    ]
     phase_swapped: Probability
 
 

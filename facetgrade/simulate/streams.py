@@ -8,8 +8,8 @@ import numpy as np
 def side_stream(rng: np.random.Generator) -> np.random.Generator:
     """Return a stream of its own that leaves the draws of another as they are.
 
-    Findings that were added to the simulator later draw from it, so that a seed gives
-    the same patient as before wherever they do not occur.
+    What can be switched off draws from it, so that a seed gives the same patient with
+    and without. From one version of the simulator to the next patients may change.
 
     Parameters
     ----------

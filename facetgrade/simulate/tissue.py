@@ -44,10 +44,11 @@ class Signals:
 
     Attributes
     ----------
-    water, fat : (28,) float32 ndarray
+    water, fat : (30,) float32 ndarray
         By `Tissue`; signed after inversion; fat before suppression.
-    texture : (28,) float32 ndarray
-        Relative standard deviation inside the tissue.
+    texture, water_texture : (30,) float32 ndarray
+        Relative standard deviation of fat and water inside the tissue; of opposite sign
+        where more of one means less of the other.
     disc_water : (12,) float32 ndarray
         Water of the nucleus pulposus, by `SceneGrid.vertebra`.
     lesions : mapping of Lesion to LesionSignal
@@ -59,6 +60,7 @@ class Signals:
     water: NDArray[np.float32]
     fat: NDArray[np.float32]
     texture: NDArray[np.float32]
+    water_texture: NDArray[np.float32]
     disc_water: NDArray[np.float32]
     lesions: Mapping[Lesion, LesionSignal]
     reference: float
@@ -70,9 +72,9 @@ class SubjectTissue:
 
     Attributes
     ----------
-    t1_factor, t2_factor, density_factor : (28,) float64 ndarray
+    t1_factor, t2_factor, density_factor : (30,) float64 ndarray
         By `Tissue`.
-    fat_fraction : (28,) float64 ndarray
+    fat_fraction : (30,) float64 ndarray
         By `Tissue`.
     disc_t2_ms : (12,) float64 ndarray
         T2 at 1.5 T of the nucleus, by `SceneGrid.vertebra`.
@@ -167,10 +169,12 @@ def physics_signals(protocol: Protocol, subject: SubjectTissue) -> Signals:
     disc_t2_ms = subject.disc_t2_ms * (1.0 if field == 0 else 0.88)
     disc = _spin_echo(protocol, t1_ms[Tissue.NUCLEUS_PULPOSUS], disc_t2_ms)
     disc *= np.interp(subject.disc_t2_ms, [50.0, 150.0], [0.75, 1.0])  # drier discs
+    texture = np.array([t.texture for t in table], np.float32)
     return Signals(
         water=water.astype(np.float32),
         fat=fat.astype(np.float32),
-        texture=np.array([t.texture for t in table], np.float32),
+        texture=texture,
+        water_texture=_water_texture(texture, subject.fat_fraction),
         disc_water=(density[Tissue.NUCLEUS_PULPOSUS] * disc).astype(np.float32),
         lesions=_lesion_signals(protocol, subject, field),
         reference=_reference(protocol, water, fat),
@@ -205,16 +209,29 @@ def random_contrast(rng: np.random.Generator) -> Signals:
         lesion: LesionSignal(rng.uniform(0.1, 1.0), 0.0, rng.uniform(0.1, 1.0))
         for lesion in Lesion
     }
+    texture = rng.uniform(0.0, 0.15, len(Tissue)).astype(np.float32)
     return Signals(
         water=water.astype(np.float32),
         fat=np.zeros(len(Tissue), np.float32),
-        texture=rng.uniform(0.0, 0.15, len(Tissue)).astype(np.float32),
+        texture=texture,
+        water_texture=texture,
         disc_water=(nucleus * rng.uniform(0.6, 1.3, len(VERTEBRAE) + 1)).astype(
             np.float32
         ),
         lesions=lesions,
         reference=float(np.quantile(water, 0.9)),
     )
+
+
+def _water_texture(
+    texture: NDArray[np.float32], fat_fraction: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Let water make room for fat in marrow; in other tissues both vary together."""
+    water = texture.copy()
+    for marrow in (Tissue.MARROW, Tissue.SACRAL_MARROW):
+        share = fat_fraction[marrow] / (1.0 - fat_fraction[marrow])
+        water[marrow] *= -min(share, 2.0)
+    return water
 
 
 def _spin_echo(

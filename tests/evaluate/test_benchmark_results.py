@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facetgrade.errors import ConfigError
 from facetgrade.evaluate.agreement import UNGRADABLE
 from facetgrade.evaluate.benchmark_page import benchmark_page
 from facetgrade.evaluate.results import benchmark_result
@@ -144,6 +145,35 @@ def test_a_wrong_level_that_was_flagged_misleads_nobody():
 
     assert places["right"]["value"] == 0.25
     assert places["right_or_flagged"]["value"] == 0.75
+
+
+def test_a_study_that_could_not_be_read_is_not_right():
+    rows = [joint("p0", right=False, grade=UNGRADABLE, reason="failed"), joint("p1")]
+
+    assert summarize(rows)["localization"]["right_or_flagged"]["value"] == 0.5
+
+
+def test_flags_on_right_levels_are_counted():
+    rows = [joint("p0", flags=("level-uncertain",)), joint("p1")]
+
+    assert summarize(rows)["localization"]["flagged_though_right"]["value"] == 0.5
+
+
+def test_a_target_of_one_factor_needs_a_figure_that_is_told_by_factor():
+    target = Target(label="x", figure="ece", factor="motion", value="no", at_most=0.1)
+
+    with pytest.raises(ConfigError, match="ece is not told by factor"):
+        benchmark_result(
+            [joint("p0", factors={"motion": "no"})],
+            bootstrap=BOOTSTRAP,
+            definitions=DEFINITIONS,
+            targets={"x": target},
+        )
+
+
+def test_a_factor_goes_with_a_value():
+    with pytest.raises(ValueError, match="factor and value together"):
+        Target(label="x", factor="motion", at_most=0.1)
 
 
 def test_coverage_is_told_for_each_value_of_a_factor():

@@ -1,10 +1,14 @@
 import json
 import tomllib
+from dataclasses import replace
 
 import pytest
 
-from facetgrade.config import shipped_path
+from facetgrade.config import read_config, shipped_path
 from facetgrade.evaluate.benchmark import run_benchmark
+from facetgrade.evaluate.gallery import gallery_page
+from facetgrade.evaluate.rows import row_from_json
+from facetgrade.inference import choose_device, load_models
 
 CONFIG = shipped_path("configs/evaluate.toml")
 GROUP = """
@@ -29,6 +33,10 @@ def coarse_config(path):
     start, end = text.index("[[benchmark.groups]]"), text.index("[targets]")
     path.write_text(text[:start] + GROUP + text[end:])
     return path
+
+
+def joints_of(out):
+    return json.loads((out / "joints.json").read_text("utf-8"))
 
 
 def test_every_figure_that_must_be_shown_has_a_target():
@@ -68,7 +76,21 @@ def test_a_benchmark_keeps_its_studies_and_grades_them_again(tmp_path):
     assert mark.stat().st_mtime_ns == made
     assert again["headline"] == first["headline"]
     assert "Targets" in (tmp_path / "out" / "benchmark.html").read_text("utf-8")
-    assert len(json.loads((tmp_path / "out" / "joints.json").read_text())) == 8
+    assert len(joints_of(tmp_path / "out")) == 8
     lines.clear()
     run("out")
     assert [line[2] for line in lines] == ["1 of 1 patients were done"]
+
+    rows = [row_from_json(row) for row in joints_of(tmp_path / "out")]
+    worst = replace(rows[5], truth_grade=4, grade=0)
+    settings = read_config()
+    page = gallery_page(
+        [*rows[:5], worst],
+        lambda study: next((tmp_path / "studies").glob(f"*/*_{study.split('_')[1]}")),
+        load_models(settings, choose_device("cpu")),
+        settings,
+        joints=1,
+        made=[("commit", "abc")],
+    )
+    assert f"{worst.study} {worst.name}" in page
+    assert "data:image/jpeg;base64," in page

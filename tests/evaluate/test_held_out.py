@@ -88,3 +88,20 @@ def test_follow_up_of_the_benchmark_keeps_all_grades_equally_frequent():
 def test_a_missing_data_folder_is_named_before_anything_is_simulated():
     with pytest.raises(ConfigError, match="data folder nowhere is missing"):
         draw_patients(benchmark(data_folder="nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("group", "planes"),
+    [
+        ("Visible Human, sagittal series only", {"sagittal"}),
+        ("Visible Human, axial fat suppression only", {"axial"}),
+    ],
+)
+def test_groups_that_miss_a_plane_never_draw_it(group, planes):
+    patients = draw_patients(benchmark())
+    settings = next(p.settings for p in patients if p.group == group)
+
+    names = set(settings.study.always)
+    names |= {name for name, share in settings.study.sometimes.items() if share > 0.0}
+    showing = [settings.protocols[name] for name in names]
+    assert {p.plane for p in showing if p.sequence.shows_edema} == planes

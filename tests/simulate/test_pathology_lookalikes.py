@@ -80,7 +80,7 @@ def spine_scene() -> Scene:
         geometry=geometry,
         tissue=tissue,
         structure=structure,
-        vertebra=np.zeros(geometry.shape, np.uint8),
+        vertebra=np.where(z > 0.0, 7, 8).astype(np.uint8),
         lesions={},
     )
     axes = {"cranial": np.eye(3)[2], "posterior": np.eye(3)[1], "left": np.eye(3)[0]}
@@ -136,6 +136,18 @@ def test_a_laminectomy_takes_the_lamina_and_spares_the_canal():
     assert (healthy.body.structure[scar] == Structure.LAMINA).any()
     assert not (healthy.body.structure[scar] == Structure.CANAL).any()
     assert set(np.unique(found.body.structure[scar])) == {Structure.SOFT_TISSUE}
+
+
+def test_modic_changes_lie_at_the_endplates_of_both_bodies():
+    healthy = spine_scene()
+    chances = NEVER.model_copy(update={"endplate_fat": 1.0})
+
+    found = add_lookalikes(healthy, np.random.default_rng(3), chances)
+
+    changed = found.body.tissue != healthy.body.tissue
+    heights = found.body.geometry.to_lps(np.argwhere(changed))[:, 2] - CENTER_MM[2]
+    assert heights.min() < -5.0 < 5.0 < heights.max()
+    assert np.abs(heights).max() < 16.0  # a radius of 9 mm beyond the endplates
 
 
 def test_remote_edema_keeps_clear_of_the_joint():

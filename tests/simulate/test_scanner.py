@@ -44,6 +44,7 @@ def signals(**by_tissue):
         water=water,
         fat=fat,
         texture=np.zeros(len(Tissue), np.float32),
+        water_texture=np.zeros(len(Tissue), np.float32),
         disc_water=np.full(12, by_tissue.get("NUCLEUS_PULPOSUS", 0.0), np.float32),
         lesions={lesion: LesionSignal(1.0, 0.0, 1.0) for lesion in Lesion},
         reference=1.0,
@@ -226,6 +227,19 @@ def test_a_hamming_window_is_smoother_than_a_fermi_window():
     smooth = scan(geometry, signals(MARROW=0.5), replace(half, window=Window.HAMMING))
 
     assert np.abs(np.diff(smooth[1])).max() < 0.8 * np.abs(np.diff(sharp[1])).max()
+
+
+@pytest.mark.parametrize("window", list(Window))
+def test_noise_is_as_strong_as_wanted_after_every_window(window):
+    geometry = axial((0.0, 0.0, 0.0), (3, 60, 60))
+    noisy = replace(
+        PERFECT, snr=20.0, window=window, kept_phase=0.7, kept_frequency=0.9
+    )
+
+    air = scan(geometry, signals(AIR=0.0), noisy)
+
+    # The mean of a Rayleigh distribution is 1.2533 standard deviations.
+    assert air.mean() == pytest.approx(1.2533 * GAIN / 20.0, rel=0.04)
 
 
 def test_squares_of_more_elements_raise_the_background():

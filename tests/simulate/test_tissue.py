@@ -127,3 +127,14 @@ def test_a_wider_spread_scales_how_far_tissues_stray_from_the_table():
     )
     # Three standard deviations of 8 % at most.
     assert np.abs(np.log(usual.t2_factor)).max() <= 0.24
+
+
+def test_marrow_with_more_fat_holds_less_water(subject):
+    signals = physics_signals(protocol(600.0, 10.0), subject)
+    share = subject.fat_fraction[Tissue.MARROW]
+
+    # What fat gains, water loses: f (1 + e) + (1 - f)(1 - e f / (1 - f)) = 1.
+    fat = share * (1.0 + signals.texture[Tissue.MARROW])
+    water = (1.0 - share) * (1.0 + signals.water_texture[Tissue.MARROW])
+    assert fat + water == pytest.approx(1.0, abs=1e-6)
+    assert signals.water_texture[Tissue.MUSCLE] == signals.texture[Tissue.MUSCLE]

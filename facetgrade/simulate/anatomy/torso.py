@@ -25,7 +25,7 @@ from facetgrade.simulate.anatomy.texture import Texture, draw_texture
 from facetgrade.simulate.scene import Tissue
 
 Labels = NDArray[np.uint8]
-_SEPTUM = 0.04  # of the field of fat lobules
+_SEPTUM = 0.06  # of the field of fat lobules
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, slots=True)
@@ -151,10 +151,8 @@ def _paint_cover(
     thin = max(1.2, float(space.grid.spacing_mm[0]) * 0.75)
     layer = np.abs(y - limit) < thin / 2.0
     tissue[np.broadcast_to(layer, tissue.shape)] = Tissue.FASCIA
-    lobules = np.abs(style.lobules.on(space.grid))
-    fat = (tissue == Tissue.SUBCUTANEOUS_FAT) & (y > limit + 2.0)
-    tissue[fat & (lobules < 2.5 * _SEPTUM)] = Tissue.INTRAMUSCULAR_FAT
-    tissue[fat & (lobules < _SEPTUM)] = Tissue.FASCIA
+    septum = (np.abs(style.lobules.on(space.grid)) < _SEPTUM) & (y > limit + 2.0)
+    tissue[septum & (tissue == Tissue.SUBCUTANEOUS_FAT)] = Tissue.FASCIA
     tissue[np.broadcast_to(y > skin - 2.0, tissue.shape)] = Tissue.SKIN
     tissue[np.broadcast_to(y > skin, tissue.shape)] = Tissue.AIR
     belly = 2.0 * skin.max(axis=2, keepdims=True) - style.depth_mm - skin

@@ -24,6 +24,8 @@ _SOFT = (
     Tissue.LIGAMENT,
     Tissue.LIGAMENTUM_FLAVUM,
     Tissue.FASCIA,
+    Tissue.SCAR,
+    Tissue.DENERVATED_MUSCLE,
 )
 _CLEAR_OF_JOINT_MM = 24.0
 

@@ -245,7 +245,7 @@ def _feathered_noise(region: JointRegion, rng: np.random.Generator) -> Field:
     fibers = smooth_noise(
         rng, region.tissue.shape, (9.0 / voxel, 1.6 / voxel, 1.6 / voxel)
     )
-    muscle = region.tissue == Tissue.MUSCLE
+    muscle = region.labeled("tissue", (Tissue.MUSCLE, Tissue.DENERVATED_MUSCLE))
     return np.where(muscle, 0.6 * coarse + 0.8 * fibers, 0.9 * coarse + 0.3 * fibers)
 
 

@@ -28,6 +28,8 @@ _SOFT = (
     Tissue.INTRAMUSCULAR_FAT,
     Tissue.SUBCUTANEOUS_FAT,
     Tissue.FASCIA,
+    Tissue.SCAR,
+    Tissue.DENERVATED_MUSCLE,
 )
 
 

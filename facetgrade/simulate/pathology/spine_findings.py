@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from facetgrade.anatomy import Lesion, Structure
+from facetgrade.anatomy import VERTEBRAE, Lesion, Structure
 from facetgrade.simulate.pathology.blobs import Blob
 from facetgrade.simulate.pathology.lookalike_canvas import Canvas, labeled
 from facetgrade.simulate.scene import Tissue, VertebraTruth
@@ -19,6 +19,7 @@ _SACRAL_CANAL = (
     Tissue.NERVE,
     Tissue.CSF,
     Tissue.SACRAL_MARROW,
+    Tissue.CORTICAL_BONE,
 )
 _CUT = (
     Tissue.LIGAMENTUM_FLAVUM,
@@ -112,9 +113,10 @@ def laminectomy(canvas: Canvas) -> None:
     axes = np.stack([vertebra.cranial, vertebra.posterior, vertebra.left])
     for grid, window, depth in canvas.placed(canvas.blob(center, axes, radii, 0.08)):
         tissue, structure = grid.tissue[window], grid.structure[window]
-        removed = (structure == Structure.LAMINA) & (depth > 0.0)
-        removed |= labeled(tissue, _CUT) & (depth > 0.0)
-        removed &= structure != Structure.CANAL
+        own = grid.vertebra[window] == 1 + VERTEBRAE.index(vertebra.name)
+        removed = own & (structure == Structure.LAMINA)
+        removed |= labeled(tissue, _CUT) & (structure != Structure.CANAL)
+        removed &= depth > 0.0
         tissue[removed] = Tissue.SCAR
         structure[removed] = Structure.SOFT_TISSUE
         grid.vertebra[window][removed] = 0
@@ -156,13 +158,15 @@ def _last_of(
     direction: NDArray[np.float64],
     structure: Structure,
 ) -> NDArray[np.float64] | None:
-    """Walk from inside a structure to its border; None if it is not left."""
+    """Walk to a structure and through it to its border; None if it is not left."""
     body = canvas.grids[0]
     steps_mm = np.arange(0.0, 25.0, 0.5)[:, None]
     points = start_lps_mm + steps_mm * direction
     points = points[body.geometry.contains(points)]
     index = np.rint(body.geometry.to_index(points)).astype(int)
     inside = body.structure[tuple(index.T)] == structure
-    if not inside.any() or inside.all():
+    if not inside.any():
         return None
-    return np.asarray(points[int(np.flatnonzero(inside)[-1])])
+    first = int(np.argmax(inside))
+    beyond = np.flatnonzero(~inside[first:])
+    return np.asarray(points[first + int(beyond[0]) - 1]) if beyond.size else None
