@@ -85,7 +85,7 @@ def benchmark_page(
     counts = result["counts"]
     lead = (
         f"{counts['joints']} joints in {counts['studies']} simulated studies of "
-        f"{counts['patients']} patients, built from anatomy that training never saw"
+        f"{counts['patients']} patients, whose anatomy or images differ from training"
     )
     everyone = {"all joints": {**result["grades"], **_parts(result)}}
     blocks = [

@@ -314,6 +314,7 @@ def _draw_panel(
     axes.axvline(panel.overall, color=ORANGE, linewidth=1.1)
     if panel.limits is not None:
         axes.set_xlim(*panel.limits)
+    axes.set_title(panel.statistic, fontsize="medium")
     axes.set_xlabel(panel.statistic)
     axes.tick_params(axis="x", top=True, labeltop=True)
     axes.tick_params(axis="y", length=0)
