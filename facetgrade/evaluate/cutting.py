@@ -27,7 +27,7 @@ def without_sacrum(study: Study, bodies: Mapping[str, NDArray[np.float64]]) -> S
     Returns
     -------
     Study
-        Without the stacks of which hardly anything remains.
+        Without the stacks of which hardly anything remains, and without localizers.
     """
     names = list(bodies)
     last = bodies[names[names.index("S1") - 1]]
@@ -38,7 +38,7 @@ def without_sacrum(study: Study, bodies: Mapping[str, NDArray[np.float64]]) -> S
         stacks = tuple(stack for stack in cut if stack is not None)
         if stacks:
             series.append(replace(one, stacks=stacks))
-    return replace(study, series=tuple(series))
+    return replace(study, series=tuple(series), scouts=())
 
 
 def _cut_below(stack: Stack, edge: NDArray[np.float64]) -> Stack | None:

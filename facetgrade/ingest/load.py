@@ -19,7 +19,7 @@ from facetgrade.ingest.images import read_dicom_series
 from facetgrade.ingest.nifti import read_nifti_series
 from facetgrade.ingest.privacy import Privacy, user_key
 from facetgrade.ingest.scan import find_studies
-from facetgrade.ingest.scouts import choose_scouts, set_scouts_apart
+from facetgrade.ingest.scouts import choose_scouts
 from facetgrade.ingest.settings import IngestSettings
 from facetgrade.ingest.spaces import keep_one_space
 from facetgrade.study import RejectedSeries, Study
@@ -100,11 +100,10 @@ def load_study(files: StudyFiles, settings: IngestSettings, privacy: Privacy) ->
     else:
         found = read_nifti_series(files.files, settings)
     kept, apart, space_notes = keep_one_space(found.series, settings.space)
-    kept, long = set_scouts_apart(kept, settings.scout)
     rules = settings.series_rules
     kept = tell_fat_apart(kept, found.untold, rules.pixels)
     chosen, losers = choose_series(kept, rules.choice)
-    scouts, unfit = choose_scouts([*found.scouts, *long], chosen, settings.scout)
+    scouts, unfit = choose_scouts(found.scouts, chosen, settings.scout)
     rejected = (*found.rejected, *apart, *losers, *unfit)
     if not chosen:
         raise IngestError(_nothing_usable(files, found, rejected))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,38 +12,7 @@ from facetgrade.ingest.settings import ScoutSettings
 from facetgrade.ingest.spaces import bounding_box_lps_mm
 from facetgrade.study import Plane, RejectedSeries, Series
 
-
-def set_scouts_apart(
-    series: Sequence[Series], settings: ScoutSettings
-) -> tuple[list[Series], list[Series]]:
-    """Find localizers that no header names: long, with few slices far apart.
-
-    Otherwise they would win over the finer series that they were made for, since they
-    cover more. A study without any other sagittal series keeps what it has.
-
-    Parameters
-    ----------
-    series : sequence of Series
-        Series of one patient space.
-    settings : ScoutSettings
-        `[ingest.scout]`.
-
-    Returns
-    -------
-    list of Series
-        Those that can be graded, in the given order.
-    list of Series
-        The localizers, the first sentence of evidence says how they are known.
-    """
-    sagittal = [one for one in series if one.plane is Plane.SAGITTAL]
-    coarse = [one for one in sagittal if _is_coarse(one, settings)]
-    lengths = [_length_mm(one) for one in sagittal if not _among(one, coarse)]
-    if not lengths:
-        return list(series), []
-    least_mm = settings.unnamed_min_ratio * max(lengths)
-    scouts = [one for one in coarse if _length_mm(one) >= least_mm]
-    kept = [one for one in series if not _among(one, scouts)]
-    return kept, [_with_reason(one) for one in scouts]
+_LEAST_SHARED = 0.6  # choice: of the height of the sagittal series
 
 
 def choose_scouts(
@@ -64,16 +32,18 @@ def choose_scouts(
     Returns
     -------
     list of Series
-        Those in the frame of reference of the study with a slice near its middle.
+        The one of those in the frame of reference of the study, with a slice near its
+        middle and most of its height, that shares most height with it.
     list of RejectedSeries
         The others.
     """
-    kept: list[Series] = []
+    obstacles = [_obstacle(scout, series, settings) for scout in scouts]
+    able = [s for s, why in zip(scouts, obstacles, strict=True) if not why]
+    kept = sorted(able, key=lambda scout: -_shared_mm(scout, series))[:1]
     rejected: list[RejectedSeries] = []
-    for scout in scouts:
-        obstacle = _obstacle(scout, series, settings)
-        if not obstacle:
-            kept.append(scout)
+    for scout, why in zip(scouts, obstacles, strict=True):
+        obstacle = why or "another localizer shows as much"
+        if any(scout is one for one in kept):
             continue
         reason = f"{scout.evidence[0]}; not read for the numbering: {obstacle}"
         rejected.append(
@@ -84,6 +54,8 @@ def choose_scouts(
 
 def _obstacle(scout: Series, series: Sequence[Series], settings: ScoutSettings) -> str:
     """Say why a localizer tells nothing of a study, or nothing."""
+    if not series:
+        return "no series can be graded"
     frames = {_frame_uid(one) for one in series} - {""}
     if _frame_uid(scout) not in frames:
         return "another frame of reference"
@@ -94,32 +66,27 @@ def _obstacle(scout: Series, series: Sequence[Series], settings: ScoutSettings) 
     away_mm = min(_from_slices_mm(s.volume.geometry, middle) for s in scout.stacks)
     if away_mm > settings.max_midline_mm:
         return f"its nearest slice is {away_mm:.0f} mm from the middle of the series"
+    low, high = _heights_mm(series)
+    if _shared_mm(scout, series) < _LEAST_SHARED * (high - low):
+        return "it shows another part of the spine"
     return ""
 
 
-def _is_coarse(series: Series, settings: ScoutSettings) -> bool:
-    """Tell long series of few slices far apart."""
-    grids = [stack.volume.geometry for stack in series.stacks]
+def _shared_mm(scout: Series, series: Sequence[Series]) -> float:
+    """Return the height that a localizer shares with the sagittal series."""
+    low, high = _heights_mm(series)
+    first, last = _heights_mm([scout])
+    return max(0.0, min(high, last) - max(low, first))
+
+
+def _heights_mm(series: Sequence[Series]) -> tuple[float, float]:
+    """Return the ends of sagittal series along the body, of all if there are none."""
+    sagittal = [one for one in series if one.plane is Plane.SAGITTAL]
+    boxes = [bounding_box_lps_mm(one) for one in sagittal or series]
     return (
-        max(grid.shape[0] for grid in grids) <= settings.unnamed_max_slices
-        and min(g.spacing_mm[0] for g in grids) >= settings.unnamed_min_spacing_mm
-        and _length_mm(series) >= settings.unnamed_min_length_mm
+        float(min(low[2] for low, _ in boxes)),
+        float(max(high[2] for _, high in boxes)),
     )
-
-
-def _length_mm(series: Series) -> float:
-    """Return the extent from head to feet."""
-    low, high = bounding_box_lps_mm(series)
-    return float(high[2] - low[2])
-
-
-def _with_reason(series: Series) -> Series:
-    """Say first that a series is a localizer."""
-    reason = (
-        f"localizer (few thick slices over {_length_mm(series):.0f} mm, longer than "
-        "the other sagittal series)"
-    )
-    return replace(series, evidence=(reason, *series.evidence))
 
 
 def _middle_lps_mm(series: Sequence[Series]) -> NDArray[np.float64]:
@@ -143,8 +110,3 @@ def _from_slices_mm(grid: VolumeGeometry, point: NDArray[np.float64]) -> float:
 def _frame_uid(series: Series) -> str:
     """Return the frame of reference of a series."""
     return series.stacks[0].volume.geometry.frame_of_reference_uid
-
-
-def _among(one: Series, several: Sequence[Series]) -> bool:
-    """Tell whether a list holds this very series."""
-    return any(one is other for other in several)

@@ -112,7 +112,10 @@ def classify(tags: SeriesTags, pixels: PixelEvidence, rules: SeriesRules) -> Cla
         Class and evidence.
     """
     physics = physics_clues(tags, rules.physics)
-    text = text_clues(tags.words, rules.text)
+    words = tags.words
+    if is_t1_flair(tags, rules.physics):  # whose vendors call it by the name of STIR
+        words = re.sub(rules.text.stir, " ", words)
+    text = text_clues(words, rules.text)
     seen = pixel_clues(pixels, threshold=rules.pixels.clear)
     hint = pixel_clues(pixels, threshold=rules.pixels.hint)
     notes = [*physics.why, *text.why, *pixels.sentences]
@@ -159,7 +162,7 @@ def physics_clues(tags: SeriesTags, rules: PhysicsRules) -> Clues:
     elif "FAT" in tags.fat_suppression:
         suppressed = True
         why.append(f"SpectrallySelectedSuppression {tags.fat_suppression}")
-    elif suppressed is None and re.search(
+    elif not is_t1_flair(tags, rules) and re.search(
         rules.fat_sat_sequence_name, tags.sequence_name
     ):
         suppressed = True
@@ -178,6 +181,13 @@ def physics_clues(tags: SeriesTags, rules: PhysicsRules) -> Clues:
     if agent:
         why.append("ContrastBolusAgent is named")
     return Clues(weighting, suppressed, agent, tuple(why))
+
+
+def is_t1_flair(tags: SeriesTags, rules: PhysicsRules) -> bool:
+    """Tell an inversion that nulls fluid before a short echo."""
+    ti = tags.inversion_time_ms
+    nulls = rules.flair_t1_min_ti_ms <= ti <= rules.flair_t1_max_ti_ms
+    return bool(nulls and tags.echo_time_ms < rules.t2_min_te_ms)
 
 
 def dixon_part(tags: SeriesTags) -> str:
@@ -277,9 +287,8 @@ def _inversion_recovery(tags: SeriesTags, rules: PhysicsRules) -> _Timing:
         return Sequence.T1, True, "T1-weighted after a short inversion"
     if short or (not ti > 0 and tr >= rules.stir_min_tr_ms):
         return Sequence.T2, True, "short-TI inversion recovery"
-    flair = rules.flair_t1_min_ti_ms <= ti <= rules.flair_t1_max_ti_ms
-    if flair and te < rules.t2_min_te_ms:
-        return Sequence.T1, False, "T1-FLAIR"
+    if is_t1_flair(tags, rules):
+        return Sequence.T1, None, "T1-FLAIR"
     return None, None, ""
 
 

@@ -89,19 +89,10 @@ class ScoutSettings(_Section):
         Slices farther apart than this may all miss the bodies.
     max_midline_mm : float
         Largest distance of a slice from the middle of the series that are graded.
-    unnamed_min_length_mm, unnamed_min_ratio : float
-        A series that is not named a localizer is one when it is this long from head to
-        feet, and longer by this factor than the other sagittal series.
-    unnamed_min_spacing_mm, unnamed_max_slices : float, int
-        And when its slices are no closer and no more than this.
     """
 
     max_spacing_mm: Positive
     max_midline_mm: Positive
-    unnamed_min_length_mm: Positive
-    unnamed_min_ratio: Positive
-    unnamed_min_spacing_mm: Positive
-    unnamed_max_slices: Count
 
 
 class NiftiSettings(_Section):

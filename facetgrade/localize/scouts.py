@@ -27,6 +27,7 @@ from facetgrade.scouts import ScoutVerdict
 
 SAME_BODY_MM = 15.0  # less than half a step: slices of a scout are thick, patients move
 FEWEST_SAME_BODIES = 3
+MOVED_MM = 7.0  # backward or along the spine; sideways the slices are too thick to tell
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -84,16 +85,16 @@ def consult_scout(
     lowest = alone.ranks[-1] + aligned.below
     differs = lowest != own.ranks[-1]
     if own.decided and not (differs and alone.decided):
-        verdict = ScoutVerdict.UNCLEAR if differs else ScoutVerdict.AGREES
-        return Consulted(own, verdict)
+        agrees = alone.decided and not differs
+        return Consulted(own, ScoutVerdict.AGREES if agrees else ScoutVerdict.UNCLEAR)
     both = _numbering_of_both(chain, aligned, settings)
     least = settings.min_numbering_probability
     if differs and min(own.probability, alone.probability) >= least:
         note = _contradiction(own, lowest)
-        both = replace(both, decided=False)
-        return Consulted(both, ScoutVerdict.DISAGREES, note)
+        unsure = replace(own, decided=False)
+        return Consulted(unsure, ScoutVerdict.DISAGREES, note)
     if not both.decided or _misses_lumbar(both, aligned):
-        return Consulted(replace(both, decided=False), ScoutVerdict.UNCLEAR)
+        return Consulted(own, ScoutVerdict.UNCLEAR)
     note = (
         "The numbering of the levels was decided by what the scout shows beside the "
         "other series."
@@ -107,7 +108,9 @@ def align_scout(chain: Chain, scout: Chain) -> Aligned | None:
     Returns
     -------
     Aligned or None
-        None when fewer than three bodies from the lowest on are the same.
+        None when fewer than three bodies from the lowest on are the same, or the
+        patient has moved so far that they may be the next ones. Who moved by a whole
+        step looks as if not at all.
     """
     last, end = len(chain.scores) - 1, len(scout.scores) - 1
     nearest = _nearest(chain, scout)
@@ -122,6 +125,11 @@ def align_scout(chain: Chain, scout: Chain) -> Aligned | None:
     while top > 0 and nearest.get(top - 1) == top - 1 + shift:
         top -= 1
     if lowest - top + 1 < FEWEST_SAME_BODIES:
+        return None
+    same = slice(top, lowest + 1)
+    others = scout.centers_lps_mm[top + shift : lowest + shift + 1]
+    away_mm = np.median(others - chain.centers_lps_mm[same], axis=0)
+    if np.abs(away_mm[1:]).max() > MOVED_MM:
         return None
     fits = top == 0 or top + shift == 0
     first = top + shift if top > 0 else 0
@@ -155,17 +163,19 @@ def _nearest(chain: Chain, scout: Chain) -> dict[int, int]:
 def _numbering_of_both(
     chain: Chain, aligned: Aligned, settings: LocalizeSettings
 ) -> Numbering:
-    """Add the votes of the scout for each numbering of the chain."""
+    """Add the votes of the scout; it decides where it alone shows the sacrum."""
     scout, below = aligned.scout, aligned.below
     lowest = [last - below for last in LAST_RANKS]
     prior = [total_vote(scout, last) if last > 0 else -np.inf for last in lowest]
     totals = vote_totals(chain) + settings.scout_weight * np.array(prior)
     both = most_probable(chain, totals, settings)
     ranks = ranks_of(len(scout.scores), both.ranks[-1] - below)
-    sacrum = max(both.sacrum_vote, sacrum_vote(scout, ranks))
+    sacrum = sacrum_vote(scout, ranks)
     sure = both.probability >= settings.min_numbering_probability
     seen = sacrum >= settings.min_sacrum_vote
-    return replace(both, sacrum_vote=sacrum, decided=bool(sure and seen))
+    # Where the series see the sacrum themselves, the scout shows the same once more.
+    new = both.sacrum_vote < settings.min_sacrum_vote
+    return replace(both, sacrum_vote=sacrum, decided=bool(sure and seen and new))
 
 
 def _contradiction(own: Numbering, rank: int) -> str:

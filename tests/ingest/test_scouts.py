@@ -1,10 +1,8 @@
-from dataclasses import replace
-
 import numpy as np
+import pydicom
 import pytest
 
 from facetgrade.ingest import find_studies, load_study
-from facetgrade.ingest.scouts import set_scouts_apart
 from facetgrade.study import Plane
 from tests.ingest.builders import (
     AXIAL,
@@ -14,7 +12,6 @@ from tests.ingest.builders import (
     save,
     write_series,
 )
-from tests.ingest.test_candidates import SETTINGS, series, uids
 
 CORONAL = ((1.0, 0.0, 0.0), (0.0, 0.0, -1.0))
 
@@ -152,41 +149,37 @@ def test_a_damaged_localizer_is_rejected_without_a_note(tmp_path, settings, priv
     assert study.rejected[0].reason == "localizer (description) (3 files)"
 
 
-def stretched(one, *, length_mm, spacing_mm):
-    """Return a series of another length and slice spacing."""
-    (stack,) = one.stacks
-    grid = stack.volume.geometry
-    scale = np.diag([spacing_mm / 4.0, length_mm / 200.0, length_mm / 200.0, 1.0])
-    geometry = replace(grid, index_to_lps=grid.index_to_lps @ scale)
-    volume = replace(stack.volume, geometry=geometry)
-    return replace(one, stacks=(replace(stack, volume=volume),))
-
-
-@pytest.mark.parametrize(
-    ("slices", "spacing_mm", "length_mm", "is_scout"),
-    [
-        (5, 8.0, 400.0, True),
-        (5, 5.0, 400.0, False),  # slices as close as those that are graded
-        (15, 8.0, 400.0, False),  # as many slices
-        (5, 8.0, 340.0, False),  # no longer than lumbar protocols
-    ],
-)
-def test_long_coarse_series_without_a_name_are_scouts(
-    slices, spacing_mm, length_mm, is_scout
+def test_of_two_localizers_the_one_that_shows_more_of_the_series_is_read(
+    tmp_path, settings, privacy
 ):
-    fine = stretched(series("fine"), length_mm=280.0, spacing_mm=4.0)
-    long = stretched(
-        series("long", slices=slices), length_mm=length_mm, spacing_mm=spacing_mm
+    write_scout(tmp_path)
+    write_series(
+        tmp_path / "other",
+        gradient_volume((3, 8, 10)),
+        series="other",
+        origin=(-20.2, -30.0, 39.7),
+        gap_mm=9.0,
+        SeriesDescription="localizer",
     )
 
-    kept, scouts = set_scouts_apart([fine, long], SETTINGS.scout)
+    study = load(tmp_path, settings, privacy)
 
-    assert uids(scouts) == (["long"] if is_scout else [])
-    assert uids(kept) == (["fine"] if is_scout else ["fine", "long"])
+    (scout,) = study.scouts
+    assert scout.stacks[0].volume.geometry.to_lps([0, 0, 0])[2] == pytest.approx(40.0)
+    assert study.rejected[0].reason.endswith("another localizer shows as much")
 
 
-def test_a_long_coarse_series_is_kept_where_there_is_no_other_sagittal_one():
-    long = stretched(series("long", slices=5), length_mm=400.0, spacing_mm=8.0)
-    axial = series("axial", plane=Plane.AXIAL)
+def test_a_localizer_of_another_part_of_the_spine_is_not_read(
+    tmp_path, settings, privacy
+):
+    write_scout(tmp_path)
+    for file in (tmp_path / "scout").iterdir():
+        dataset = pydicom.dcmread(file)
+        x, y, z = dataset.ImagePositionPatient
+        dataset.ImagePositionPatient = [x, y, z + 300.0]
+        dataset.save_as(file)
 
-    assert set_scouts_apart([long, axial], SETTINGS.scout) == ([long, axial], [])
+    study = load(tmp_path, settings, privacy)
+
+    assert study.scouts == ()
+    assert study.rejected[0].reason.endswith("it shows another part of the spine")

@@ -246,3 +246,8 @@ def test_t1_flair_keeps_its_fat_whatever_it_is_called(tags, pixels):
 def test_t1_flair_with_a_fat_saturation_option_is_suppressed():
     tags = {"scan_options": ("FS",), "contrast_agent": True, **times(2250, 10, 850)}
     assert sequence_of(**tags) is Sequence.T1_FS_POST
+
+
+def test_t1_flair_whose_description_names_fat_suppression_is_suppressed():
+    tags = {"description": "SAG T1 FLAIR FS +C", "contrast_agent": True}
+    assert sequence_of(**tags, **times(2250, 10, 850)) is Sequence.T1_FS_POST

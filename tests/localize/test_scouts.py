@@ -144,6 +144,8 @@ def test_an_unsure_scout_leaves_a_decided_numbering_alone():
     [
         spine(()),
         spine(NAMES, shift_mm=(0.0, 0.0, 17.0)),  # halfway between two bodies
+        spine(NAMES, shift_mm=(0.0, 0.0, 23.0)),  # nearer to the next bodies
+        spine(NAMES, shift_mm=(0.0, 9.0, 0.0)),
         spine(("L1",), first=1),
     ],
 )
@@ -235,3 +237,31 @@ def test_an_anchor_goes_before_a_scout(sample, locate, without_scout):
     assert found.scout is None
     assert not found.level_assumed
     assert found.vertebrae[-1].name == "L4"
+
+
+SHIPPED = read_config().localize
+
+
+def test_a_scout_that_shows_the_same_sacrum_again_decides_nothing():
+    unsure = spine(NAMES, sure=0.3)
+    own = choose_numbering(unsure, SHIPPED, {})
+    assert not own.decided
+    assert own.sacrum_vote >= SHIPPED.min_sacrum_vote or own.probability < 0.8
+
+    consulted = consult_scout(unsure, own, unsure, SHIPPED)
+
+    assert consulted.verdict is ScoutVerdict.UNCLEAR
+    assert consulted.numbering is own
+
+
+def test_a_scout_that_settles_nothing_renames_nothing():
+    own, consulted = consult(UPPER, spine(NAMES[:-1], sure=0.6))
+
+    assert consulted.verdict is ScoutVerdict.UNCLEAR
+    assert consulted.numbering is own
+
+
+def test_a_scout_with_hardly_any_votes_does_not_agree():
+    _, consulted = consult(spine(NAMES), spine(NAMES, sure=0.12))
+
+    assert consulted.verdict is ScoutVerdict.UNCLEAR
