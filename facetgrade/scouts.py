@@ -9,8 +9,8 @@ from enum import StrEnum
 class ScoutVerdict(StrEnum):
     """Scout against the series that are graded, as written in study.json.
 
-    ``unclear``: it did not settle what they leave open, or is unsure of another
-    numbering than they decide. ``not-matched``: its vertebrae are not where theirs are.
+    ``unclear``: it did not settle what they leave open, or is not sure itself.
+    ``not-matched``: its vertebrae are not where theirs are.
     """
 
     AGREES = "agrees"
