@@ -12,8 +12,6 @@ from facetgrade.ingest.settings import ScoutSettings
 from facetgrade.ingest.spaces import bounding_box_lps_mm
 from facetgrade.study import Plane, RejectedSeries, Series
 
-_LEAST_SHARED = 0.6  # choice: of the height of the sagittal series
-
 
 def choose_scouts(
     scouts: Sequence[Series], series: Sequence[Series], settings: ScoutSettings
@@ -42,7 +40,7 @@ def choose_scouts(
     kept = sorted(able, key=lambda scout: -_shared_mm(scout, series))[:1]
     rejected: list[RejectedSeries] = []
     for scout, why in zip(scouts, obstacles, strict=True):
-        obstacle = why or "another localizer shows as much"
+        obstacle = why or "another localizer shows at least as much"
         if any(scout is one for one in kept):
             continue
         reason = f"{scout.evidence[0]}; not read for the numbering: {obstacle}"
@@ -67,7 +65,7 @@ def _obstacle(scout: Series, series: Sequence[Series], settings: ScoutSettings) 
     if away_mm > settings.max_midline_mm:
         return f"its nearest slice is {away_mm:.0f} mm from the middle of the series"
     low, high = _heights_mm(series)
-    if _shared_mm(scout, series) < _LEAST_SHARED * (high - low):
+    if _shared_mm(scout, series) < settings.min_shared * (high - low):
         return "it shows another part of the spine"
     return ""
 
@@ -81,8 +79,7 @@ def _shared_mm(scout: Series, series: Sequence[Series]) -> float:
 
 def _heights_mm(series: Sequence[Series]) -> tuple[float, float]:
     """Return the ends of sagittal series along the body, of all if there are none."""
-    sagittal = [one for one in series if one.plane is Plane.SAGITTAL]
-    boxes = [bounding_box_lps_mm(one) for one in sagittal or series]
+    boxes = [bounding_box_lps_mm(one) for one in _sagittal(series)]
     return (
         float(min(low[2] for low, _ in boxes)),
         float(max(high[2] for _, high in boxes)),
@@ -91,13 +88,17 @@ def _heights_mm(series: Sequence[Series]) -> tuple[float, float]:
 
 def _middle_lps_mm(series: Sequence[Series]) -> NDArray[np.float64]:
     """Return the middle of the sagittal series, or of all if there are none."""
-    sagittal = [one for one in series if one.plane is Plane.SAGITTAL]
     centers = [
         stack.volume.geometry.center_lps_mm
-        for one in sagittal or series
+        for one in _sagittal(series)
         for stack in one.stacks
     ]
     return np.asarray(np.median(centers, axis=0))
+
+
+def _sagittal(series: Sequence[Series]) -> list[Series]:
+    """Return the sagittal series, or all if there are none."""
+    return [s for s in series if s.plane is Plane.SAGITTAL] or list(series)
 
 
 def _from_slices_mm(grid: VolumeGeometry, point: NDArray[np.float64]) -> float:

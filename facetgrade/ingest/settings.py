@@ -89,10 +89,13 @@ class ScoutSettings(_Section):
         Slices farther apart than this may all miss the bodies.
     max_midline_mm : float
         Largest distance of a slice from the middle of the series that are graded.
+    min_shared : float
+        Least share of the height of these series that a localizer shows.
     """
 
     max_spacing_mm: Positive
     max_midline_mm: Positive
+    min_shared: Fraction
 
 
 class NiftiSettings(_Section):

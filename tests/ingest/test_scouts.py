@@ -166,7 +166,7 @@ def test_of_two_localizers_the_one_that_shows_more_of_the_series_is_read(
 
     (scout,) = study.scouts
     assert scout.stacks[0].volume.geometry.to_lps([0, 0, 0])[2] == pytest.approx(40.0)
-    assert study.rejected[0].reason.endswith("another localizer shows as much")
+    assert study.rejected[0].reason.endswith("another localizer shows at least as much")
 
 
 def test_a_localizer_of_another_part_of_the_spine_is_not_read(
