@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 def one_line(text: str) -> str:
@@ -11,7 +12,23 @@ def one_line(text: str) -> str:
 
 
 class FacetGradeError(Exception):
-    """Base of all errors caused by input; the message is one sentence for the user."""
+    """Base of all errors caused by input; the message is one sentence for the user.
+
+    Whatever arguments a subclass takes, its errors reach the process that waits for a
+    worker: they are pickled by message and attributes, not by calling the class again.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (type(self), self.args, self.__dict__)
+
+
+def _remade(
+    kind: type[FacetGradeError], args: tuple[object, ...], attributes: dict[str, Any]
+) -> FacetGradeError:
+    """Make an error of a worker anew, without its own arguments."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class IngestError(FacetGradeError):
