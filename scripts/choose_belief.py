@@ -1,10 +1,11 @@
-"""Choose [segment.belief] of configs/pipeline.toml on the calibration studies.
+"""Choose when the segmenter is believed, on the calibration studies.
 
 python scripts/choose_belief.py -o OUT --simulated STUDIES [--studies N] [--workers N]
 
 Reads every requested joint once with the shipped networks, keeps what they answered in
 OUT, tries the values of configs/calibrate.toml and writes the best ones into
-configs/pipeline.toml, all that was tried into OUT/belief.json.
+[segment.belief] of configs/pipeline.toml and [segmented] of configs/grade.toml, all
+that was tried into OUT/belief.json.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from facetgrade.evaluate.belief import (
     KeptJoint,
     MeasuredJoint,
     choose_belief,
+    choose_edema_probability,
     measure_under,
     score_of,
 )
@@ -38,7 +40,7 @@ from facetgrade.evaluate.settings import CalibrateSettings
 from facetgrade.evaluate.studies import study_folder
 from facetgrade.evaluate.truth import read_truth
 from facetgrade.evaluate.tuned_files import set_value
-from facetgrade.grade.settings import GradeSettings
+from facetgrade.grade.settings import GradeSettings, SegmentedSettings
 from facetgrade.inference import Models, choose_device, load_models, model_hashes
 from facetgrade.localize import locate_joints
 from facetgrade.pipeline import Request
@@ -46,6 +48,7 @@ from facetgrade.report.atomic import write_json, write_text
 from facetgrade.segment import refine_locations, segment_joints
 
 CONFIG, PIPELINE = "configs/calibrate.toml", "configs/pipeline.toml"
+GRADE_RULES = "configs/grade.toml"
 
 
 def main() -> None:
@@ -62,17 +65,28 @@ def main() -> None:
         arguments.workers, mp_context=get_context("spawn")
     ) as pool:
         score = partial(_score, pool, arguments.workers, joints)
-        belief, tried = choose_belief(settings.belief, score)
+        first = settings.belief.edema_probability[0]
+        belief, tried = choose_belief(
+            settings.belief, lambda beliefs: [score(one, first) for one in beliefs]
+        )
+        probability, tried_probabilities = choose_edema_probability(
+            settings.belief, lambda value: score(belief, value)
+        )
     for one, reached in tried:
-        figures = "  ".join(f"{k} {v:.3f}" for k, v in asdict(reached).items())
-        print(f"{figures}  {_brief(one)}")
-    _write(belief, f"scripts/choose_belief.py, {len(joints)} joints")
+        print(f"{_figures(reached)}  {_brief(one)}")
+    for value, reached in tried_probabilities:
+        print(f"{_figures(reached)}  edema fills a sector from {value:g} on")
+    _write(belief, probability, f"scripts/choose_belief.py, {len(joints)} joints")
     write_json(
         arguments.out / "belief.json",
         {
             "joints": len(joints),
             "chosen": _plain(belief),
             "tried": [{**asdict(r), "belief": _plain(b)} for b, r in tried],
+            "edema_probability": probability,
+            "tried_edema_probabilities": [
+                {**asdict(r), "edema_probability": p} for p, r in tried_probabilities
+            ],
         },
     )
 
@@ -162,18 +176,19 @@ def _score(
     pool: ProcessPoolExecutor,
     workers: int,
     joints: Sequence[KeptJoint],
-    beliefs: Sequence[Belief],
-) -> list[BeliefScore]:
-    """Score beliefs, the joints shared out among the processes."""
+    belief: Belief,
+    edema_probability: float,
+) -> BeliefScore:
+    """Score one belief, the joints shared out among the processes."""
     shares = [joints[start::workers] for start in range(workers)]
     rules = read_config().grade
     start = read_settings(shipped_path(CONFIG), CalibrateSettings).start
-    rules = rules.model_copy(update={"confidence": start.confidence})
-    scores = []
-    for belief in beliefs:
-        jobs = [pool.submit(_measure, share, _plain(belief), rules) for share in shares]
-        scores.append(score_of(list(chain(*(job.result() for job in jobs))), rules))
-    return scores
+    segmented = SegmentedSettings(edema_probability=edema_probability)
+    rules = rules.model_copy(
+        update={"confidence": start.confidence, "segmented": segmented}
+    )
+    jobs = [pool.submit(_measure, share, _plain(belief), rules) for share in shares]
+    return score_of(list(chain(*(job.result() for job in jobs))), rules)
 
 
 def _measure(
@@ -189,8 +204,12 @@ def _measure(
     return measure_under(changed.belief, (joint.read() for joint in joints), rules)
 
 
-def _write(belief: Belief, source: str) -> None:
+def _write(belief: Belief, edema_probability: float, source: str) -> None:
     """Put the chosen values into the shipped settings."""
+    rules = shipped_path(GRADE_RULES)
+    text = rules.read_text(encoding="utf-8")
+    value = edema_probability
+    write_text(rules, set_value(text, "segmented", "edema_probability", value, source))
     path = shipped_path(PIPELINE)
     text = path.read_text(encoding="utf-8")
     for lesion, one in belief.items():
@@ -203,6 +222,11 @@ def _write(belief: Belief, source: str) -> None:
 def _plain(belief: Belief) -> dict[str, dict[str, float]]:
     """Return a belief as JSON values."""
     return {lesion.value: one.model_dump() for lesion, one in belief.items()}
+
+
+def _figures(score: BeliefScore) -> str:
+    """Write the figures of one score."""
+    return "  ".join(f"{key} {value:.3f}" for key, value in asdict(score).items())
 
 
 def _brief(belief: Belief) -> str:

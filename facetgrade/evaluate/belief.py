@@ -14,11 +14,14 @@ from facetgrade.anatomy import Lesion
 from facetgrade.evaluate.agreement import agreement_statistics
 from facetgrade.evaluate.compare import OUTLINES
 from facetgrade.evaluate.overlap import dice
-from facetgrade.evaluate.settings import BeliefChoices
+from facetgrade.evaluate.settings import BeliefChoices, ReadingChoices
 from facetgrade.findings import Extents, JointMasks
 from facetgrade.geometry import VolumeGeometry
-from facetgrade.grade.correction import correct_extents, fit_correction
-from facetgrade.grade.measure import measure_extents
+from facetgrade.grade.correction import (
+    correct_extents,
+    fit_correction,
+    measure_segmented,
+)
 from facetgrade.grade.rules import apply_rules
 from facetgrade.grade.settings import CorrectionSettings, GradeSettings
 from facetgrade.segment.doubt import doubt_lesions
@@ -231,6 +234,33 @@ def choose_belief(
     return best, tried
 
 
+def choose_edema_probability(
+    choices: ReadingChoices, score: Callable[[float], BeliefScore]
+) -> tuple[float, list[tuple[float, BeliefScore]]]:
+    """Try from which probability on edema fills a sector, and keep what scores best.
+
+    Parameters
+    ----------
+    choices : ReadingChoices
+        Values to try; of those that score alike the first stays.
+    score : callable
+        Scores one value, with the belief that is used.
+
+    Returns
+    -------
+    float
+        The best one.
+    list
+        Everything that was tried, with its score.
+    """
+    tried = [(value, score(value)) for value in choices.edema_probability]
+    best, reached = tried[0]
+    for value, one in tried[1:]:
+        if one.total > reached.total + choices.least_gain:
+            best, reached = value, one
+    return best, tried
+
+
 def write_masks(masks: JointMasks, path: Path) -> None:
     """Keep what was read of a joint on one contrast, small."""
     np.savez_compressed(
@@ -287,7 +317,7 @@ def _measure(
         if name in joint.outlines:
             found = np.maximum.reduce([lesions[one] for one in members]) >= _MASK
             overlaps.append(dice(found, joint.outlines[name]))
-    extents = measure_extents(believed, rules.measure)
+    extents = measure_segmented(believed, rules)
     return masks.sequence, extents, tuple(overlaps)
 
 

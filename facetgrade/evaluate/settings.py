@@ -254,6 +254,18 @@ class BeliefChoices(_Section):
     lesions: dict[Lesion, dict[str, Annotated[tuple[float, ...], Field(min_length=1)]]]
 
 
+class ReadingChoices(BeliefChoices):
+    """Those values, and of ``[segmented]``.
+
+    Attributes
+    ----------
+    edema_probability : tuple of float
+        Values of `SegmentedSettings.edema_probability`, the first to start with.
+    """
+
+    edema_probability: Annotated[tuple[float, ...], Field(min_length=1)]
+
+
 class CalibrateSettings(_Section):
     """The whole of calibrate.toml; of `numbering` only vertebrae are looked at."""
 
@@ -263,4 +275,4 @@ class CalibrateSettings(_Section):
     numbering: CalibrationStudies
     start: StartSettings
     choices: ChoiceSettings
-    belief: BeliefChoices
+    belief: ReadingChoices

@@ -28,6 +28,23 @@ _LEAST_SLOPE = 0.1
 _PRIOR_JOINTS = 3.0
 
 
+def measure_segmented(masks: JointMasks, settings: GradeSettings) -> Extents:
+    """Measure what the segmenter outlined, before any correction.
+
+    Parameters
+    ----------
+    masks : JointMasks
+        Probabilities of the segmenter.
+    settings : GradeSettings
+        The whole of ``configs/grade.toml``.
+    """
+    return measure_extents(
+        masks,
+        settings.measure,
+        edema_probability=settings.segmented.edema_probability,
+    )
+
+
 def grade_contrast(masks: JointMasks, settings: GradeSettings) -> SequenceGrade:
     """Measure, correct and grade one joint on one contrast.
 
@@ -43,7 +60,7 @@ def grade_contrast(masks: JointMasks, settings: GradeSettings) -> SequenceGrade:
     SequenceGrade
         With the corrected extents; the trace says what the outlines themselves show.
     """
-    outlined = measure_extents(masks, settings.measure)
+    outlined = measure_segmented(masks, settings)
     extents = correct_extents(outlined, settings.confidence.correction)
     grade = apply_rules(extents, masks.sequence, settings)
     return replace(grade, trace=(*grade.trace, *_notes(outlined, extents)))

@@ -29,10 +29,13 @@ from facetgrade.grade.acceptance import (
 )
 from facetgrade.grade.artifacts import Evidence, gather_evidence
 from facetgrade.grade.confidence import grade_probabilities, grade_set
-from facetgrade.grade.correction import correct_extents, grade_contrast
+from facetgrade.grade.correction import (
+    correct_extents,
+    grade_contrast,
+    measure_segmented,
+)
 from facetgrade.grade.flags import acquisition_flags
 from facetgrade.grade.margins import widen_intervals
-from facetgrade.grade.measure import measure_extents
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.study import Study
 
@@ -210,7 +213,7 @@ def _sequence_grade(
 def _reported(masks: JointMasks, settings: GradeSettings) -> Extents:
     """Measure one contrast, corrected, with intervals that reach their coverage."""
     confidence = settings.confidence
-    outlined = measure_extents(masks, settings.measure)
+    outlined = measure_segmented(masks, settings)
     extents = correct_extents(outlined, confidence.correction)
     return widen_intervals(extents, confidence.margins)
 

@@ -28,7 +28,12 @@ _SITES = {
 }
 
 
-def measure_extents(masks: JointMasks, settings: MeasureSettings) -> Extents:
+def measure_extents(
+    masks: JointMasks,
+    settings: MeasureSettings,
+    *,
+    edema_probability: float = MASK_PROBABILITY,
+) -> Extents:
     """Measure effusion, edema, perimeter and extension of one joint on one contrast.
 
     Volumes add up probabilities, not voxels above 0.5: a voxel that is one third fluid
@@ -41,6 +46,9 @@ def measure_extents(masks: JointMasks, settings: MeasureSettings) -> Extents:
         Structures and lesion probabilities on the joint-aligned grid.
     settings : MeasureSettings
         Thresholds and distances.
+    edema_probability : float
+        From this probability on edema fills a sector of the perimeter; that of
+        ``[segmented]`` for what the segmenter answered.
 
     Returns
     -------
@@ -48,7 +56,7 @@ def measure_extents(masks: JointMasks, settings: MeasureSettings) -> Extents:
         All zero, with an empty sector map, where no joint space was outlined.
     """
     signals = separate_signals(masks, settings)
-    shares = _perimeter(masks, signals, settings)
+    shares = _perimeter(masks, signals, settings, edema_probability)
     value = shares[1]
     height_30 = _interval([share.height_30 for share in shares])
     worst_plane = _interval([share.worst_plane for share in shares])
@@ -102,14 +110,18 @@ def _volume_mm3(
 
 
 def _perimeter(
-    masks: JointMasks, signals: Signals, settings: MeasureSettings
+    masks: JointMasks,
+    signals: Signals,
+    settings: MeasureSettings,
+    edema_probability: float,
 ) -> list[PerimeterShare]:
     """Measure the perimeter at the low, the mask and the high threshold."""
     soft_tissue = np.isin(masks.structures, SOFT_STRUCTURES) & masks.in_view
+    edema = np.where(signals.possible, signals.soft, np.float32(0.0))
     thickness = measure_sectors(
         signals.outline,
         soft_tissue,
-        np.where(signals.possible, signals.soft, np.float32(0.0)),
+        shift_threshold(edema, edema_probability),
         masks.geometry.spacing_mm,
         thresholds=(
             settings.low_threshold,

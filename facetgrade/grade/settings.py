@@ -358,10 +358,25 @@ class ConfidenceSettings(_Section):
     margins: MarginSettings
 
 
+class SegmentedSettings(_Section):
+    """How answers of the segmenter are measured; what is painted is measured as it is.
+
+    Attributes
+    ----------
+    edema_probability : float
+        From this probability on edema of soft tissue fills a sector. Below 0.5: of
+        the thin ends of edema the segmenter is unsure one by one, though most are
+        there, so that masks at 0.5 surround too little of the joint.
+    """
+
+    edema_probability: Annotated[float, Field(gt=0.0, le=0.5)]
+
+
 class GradeSettings(_Section):
     """The whole of ``configs/grade.toml``."""
 
     measure: MeasureSettings
+    segmented: SegmentedSettings
     rules: RuleSettings
     acceptance: AcceptanceSettings
     confidence: ConfidenceSettings

@@ -8,6 +8,7 @@ from facetgrade.evaluate.belief import (
     MeasuredJoint,
     ReadJoint,
     choose_belief,
+    choose_edema_probability,
     measure_under,
     read_masks,
     read_outlines,
@@ -15,7 +16,7 @@ from facetgrade.evaluate.belief import (
     write_masks,
     write_outlines,
 )
-from facetgrade.evaluate.settings import BeliefChoices, CalibrateSettings
+from facetgrade.evaluate.settings import CalibrateSettings, ReadingChoices
 from facetgrade.findings import JointMasks
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.segment.settings import BeliefSettings
@@ -28,7 +29,9 @@ SHAPE = (4, 5, 6)
 
 def choices(**thresholds):
     lesions = {name: {"threshold": v, **KEYS} for name, v in thresholds.items()}
-    return BeliefChoices(rounds=1, least_gain=0.001, lesions=lesions)
+    return ReadingChoices(
+        rounds=1, least_gain=0.001, lesions=lesions, edema_probability=[0.2, 0.3, 0.5]
+    )
 
 
 def masks():
@@ -60,6 +63,22 @@ def test_the_best_value_of_every_key_is_kept():
 
     assert {lesion: one.threshold for lesion, one in belief.items()} == wanted
     assert len(tried) == 1 + 2 + 1
+
+
+@pytest.mark.parametrize(
+    ("exact", "best"),
+    [
+        ({0.2: 0.5, 0.3: 0.7, 0.5: 0.6}, 0.3),
+        ({0.2: 0.6, 0.3: 0.6, 0.5: 0.602}, 0.2),
+    ],
+)
+def test_edema_probability_that_scores_clearly_best_is_kept(exact, best):
+    chosen, tried = choose_edema_probability(
+        choices(), lambda value: BeliefScore(exact=exact[value], kappa=0.5, dice=0.5)
+    )
+
+    assert chosen == best
+    assert [value for value, _ in tried] == [0.2, 0.3, 0.5]
 
 
 def test_of_equals_the_first_stays():

@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 
 from facetgrade.anatomy import Lesion, Structure
+from facetgrade.grade.correction import measure_segmented
 from facetgrade.grade.measure import measure_extents
 from facetgrade.grade.perimeter import (
     distance_in_plane_mm,
     joint_outline,
     sector_of_voxels,
 )
+from facetgrade.grade.settings import SegmentedSettings
 
 FINE = {"spacing_mm": (2.5, 0.4, 0.4), "shape": (8, 110, 110)}
 
@@ -102,6 +104,28 @@ def test_a_sector_needs_edema_one_mm_thick(
     masks = build_joint(edema=lambda g: g.ring(10.0, 10.0 + thickness_mm), **grid)
     extents = measure_extents(masks, shipped.measure)
     assert extents.perimeter_fraction_all_sectors == fraction
+
+
+@pytest.mark.parametrize(("probability", "fraction"), [(0.5, 0.25), (0.2, 1.0)])
+def test_unsure_edema_fills_sectors_from_the_chosen_probability_on(
+    build_joint, shipped, probability, fraction
+):
+    masks = build_joint(
+        edema=lambda g: g.ring(10.0, 14.0) * np.where(arc(g, 0, 90), 0.9, 0.35), **FINE
+    )
+    settings = shipped.model_copy(
+        update={"segmented": SegmentedSettings(edema_probability=probability)}
+    )
+
+    extents = measure_segmented(masks, settings)
+
+    assert extents.perimeter_fraction.value == pytest.approx(fraction, abs=0.03)
+    assert measure_extents(
+        masks, shipped.measure
+    ).perimeter_fraction.value == pytest.approx(0.25, abs=0.03)
+    assert extents.soft_tissue_edema_mm3 == (
+        measure_extents(masks, shipped.measure).soft_tissue_edema_mm3
+    )
 
 
 @pytest.mark.parametrize(("inner_mm", "sectors"), [(16.3, 0), (15.5, 1)])
