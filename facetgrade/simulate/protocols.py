@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from facetgrade.simulate.relaxation import FIELDS_T, at_field
 from facetgrade.study import Plane, Sequence
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def draw_protocol(
         field_t=field_t,
         tr_ms=round(rng.uniform(*ranges.tr_ms)),
         te_ms=round(rng.uniform(*ranges.te_ms), 1),
-        ti_ms=round(rng.uniform(*scanner.stir_ti_ms[f"{field_t:g}T"])) if stir else 0.0,
+        ti_ms=round(rng.uniform(*stir_ti_range_ms(scanner, field_t))) if stir else 0.0,
         echo_train_length=round(rng.uniform(*ranges.echo_train_length)),
         fat_suppression=suppression,
         contrast_agent=ranges.contrast_agent,
@@ -121,3 +122,31 @@ def draw_protocol(
         matrix=matrix,
         slices=int(rng.integers(ranges.slices[0], ranges.slices[1] + 1)),
     )
+
+
+def stir_ti_range_ms(scanner: ScannerSettings, field_t: float) -> tuple[float, float]:
+    """Return the inversion times that null fat at a field strength.
+
+    Parameters
+    ----------
+    scanner : ScannerSettings
+        Inversion times at 1.5 T and 3 T, and of any other field a site has set.
+    field_t : float
+        Field strength in tesla.
+
+    Returns
+    -------
+    tuple of float
+        Lowest and highest; between and beyond the listed fields both ends follow the
+        power law of T1.
+    """
+    listed = scanner.stir_ti_ms.get(field_key(field_t))
+    if listed is not None:
+        return listed
+    low, high = (scanner.stir_ti_ms[field_key(known_t)] for known_t in FIELDS_T)
+    return at_field((low[0], high[0]), field_t), at_field((low[1], high[1]), field_t)
+
+
+def field_key(field_t: float) -> str:
+    """Return the key of a field strength in the settings, such as ``1.5T``."""
+    return f"{field_t:g}T"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from facetgrade.simulate.anatomy.settings import AnatomySettings
 from facetgrade.simulate.pathology.settings import PathologySettings
-from facetgrade.simulate.protocols import FatSuppression
+from facetgrade.simulate.protocols import FatSuppression, field_key
+from facetgrade.simulate.relaxation import FIELDS_T
 from facetgrade.study import Plane, Sequence
 
 
@@ -57,7 +58,7 @@ class ProtocolRanges(_Section):
 class ScannerSettings(_Section):
     """Ranges of field strength and of what disturbs the image."""
 
-    field_t: tuple[float, ...]
+    field_t: Annotated[tuple[Annotated[float, Field(gt=0.0)], ...], Field(min_length=1)]
     stir_ti_ms: dict[str, Range]
     snr: Range
     coil_depth_mm: Range
@@ -87,6 +88,16 @@ class ScannerSettings(_Section):
         tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)
     ]
     phase_swapped: Probability
+
+    @model_validator(mode="after")
+    def _nulls_fat_at_every_field(self) -> Self:
+        """Check that the inversion time of every scanner is listed or follows."""
+        ends = {field_key(known_t) for known_t in FIELDS_T}
+        if not ends <= self.stir_ti_ms.keys():
+            unlisted = {field_key(t) for t in self.field_t} - self.stir_ti_ms.keys()
+            if unlisted:
+                raise ValueError(f"stir_ti_ms lacks {', '.join(sorted(unlisted))}")
+        return self
 
 
 class StudySettings(_Section):
