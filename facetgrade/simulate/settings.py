@@ -39,7 +39,13 @@ class _Section(BaseModel):
 
 
 class ProtocolRanges(_Section):
-    """Ranges from which one series of one study is drawn."""
+    """Ranges from which one series of one study is drawn.
+
+    A protocol with `instead` takes the place of another in a share of the scanners of
+    at least some field. One that is `aside` has a stream of its own: a study is the
+    same with and without it. `csf_null_share` makes an inversion sequence: its TI is
+    that share of the TI that nulls CSF at the drawn TR.
+    """
 
     sequence: Sequence
     plane: Plane
@@ -53,6 +59,11 @@ class ProtocolRanges(_Section):
     fov_mm: Range
     matrix: tuple[int, ...]
     slices: tuple[int, int]
+    aside: bool = False
+    instead: str | None = None
+    instead_share: Probability = 0.0
+    least_field_t: float = 0.0
+    csf_null_share: Range | None = None
 
 
 class ScannerSettings(_Section):
@@ -120,3 +131,12 @@ class SimulateSettings(_Section):
     scanner: ScannerSettings
     protocols: dict[str, ProtocolRanges]
     study: StudySettings
+
+    @model_validator(mode="after")
+    def _knows_every_protocol(self) -> Self:
+        """Check that whatever names a protocol names one there is."""
+        named = {*self.study.always, *self.study.sometimes}
+        named |= {one.instead for one in self.protocols.values() if one.instead}
+        if unknown := named - self.protocols.keys():
+            raise ValueError(f"no such protocol: {', '.join(sorted(unknown))}")
+        return self
