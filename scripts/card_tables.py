@@ -3,8 +3,8 @@
     python scripts/card_tables.py [JOINTS_JSON] [--resamples 2000]
 
 The first table, of places in mm, is for the card of the localizer; the second, of
-grades, prediction sets and Dice, for that of the segmenter. JOINTS_JSON comes from
-scripts/benchmark.sh.
+grades, prediction sets and Dice of gradable joints, for that of the segmenter.
+JOINTS_JSON comes from scripts/benchmark.sh.
 """
 
 from __future__ import annotations

@@ -171,10 +171,13 @@ def _outline_block(overlap: Section) -> Block:
     """Return Dice and surface distances."""
     text = (
         "Over joints in which the lesion is truly present: an effusion is as wide as "
-        "the rules ask, fluid is also the film of a healthy joint. One that was not "
-        "outlined has Dice 0; distances are over outlined joints.",
+        "the rules ask, fluid is also the film of a healthy joint. Joints that nobody "
+        "could grade, out of view of the series that show edema or beside metal, count "
+        'under "anywhere" alone. One that was not outlined has Dice 0; distances are '
+        "over outlined joints.",
     )
-    return Block("Outlines", text, (estimate_table(OUTLINE_NAMES, overlap),))
+    columns = {name.replace("_", ", "): one for name, one in overlap.items()}
+    return Block("Outlines", text, (estimate_table(OUTLINE_NAMES, columns),))
 
 
 def _volume_block(volumes: Section, rows: Rows, *, floor_mm3: float) -> Block:

@@ -13,6 +13,7 @@ from facetgrade.evaluate.change import pair_rows, same_direction
 from facetgrade.evaluate.rows import (
     ComparedJoint,
     column,
+    dice_figure,
     grades,
     mean_grades,
     outline_part,
@@ -25,7 +26,13 @@ Rows = Sequence[ComparedJoint]
 Draw = NDArray[np.int64]
 PLACE_FIGURES = ("right", "right_or_flagged", "median_mm")
 GRADE_FIGURES = ("exact", "within_one", "kappa_quadratic", "graded_share")
-LESION_FIGURES = ("effusion_dice", "fluid_dice", "edema_dice")
+LESION_FIGURES = (
+    "effusion_dice",
+    "fluid_dice",
+    "edema_dice",
+    "effusion_dice_anywhere",
+    "edema_dice_anywhere",
+)
 CHANGE_FIGURE = "mean_direction_right"
 SET_FIGURE = "coverage"
 CALIBRATION_FIGURE = "ece_corrected"
@@ -94,12 +101,11 @@ def _value_section(
     rows: Rows, bootstrap: Bootstrap, definitions: DefinitionSettings
 ) -> Section:
     """Return the figures of the joints with one value."""
-    lesions = with_lesion(rows, definitions)
+    figures = _places_and_grades(rows, bootstrap)
+    for lesion, present in with_lesion(rows, definitions).items():
+        figures |= _lesion(present, lesion, bootstrap)
     return {
-        **_places_and_grades(rows, bootstrap),
-        **_lesion(lesions["effusion"], "effusion", bootstrap),
-        **_lesion(lesions["fluid"], "fluid", bootstrap),
-        **_lesion(lesions["edema"], "edema", bootstrap),
+        **figures,
         **_direction(rows, bootstrap),
         **_mean(SET_FIGURE, rows, column(rows, "covered"), bootstrap),
         **_calibration(rows, bootstrap),
@@ -129,7 +135,7 @@ def _places_and_grades(rows: Rows, bootstrap: Bootstrap) -> Section:
 def _lesion(rows: Rows, lesion: str, bootstrap: Bootstrap) -> Section:
     """Return the mean Dice of joints with a lesion, 0 where it was not outlined."""
     dice = np.nan_to_num(outline_part(rows, lesion, "dice"))
-    return _mean(f"{lesion}_dice", rows, dice, bootstrap)
+    return _mean(dice_figure(lesion), rows, dice, bootstrap)
 
 
 def _direction(rows: Rows, bootstrap: Bootstrap) -> Section:

@@ -67,7 +67,8 @@ PICTURES = (
 FACTOR_TEXT = (
     "Each study differs from training in several factors at once: a row compares all "
     "joints with that value, whatever their other factors.",
-    "Dice is over joints in which the lesion is truly present. Direction of change is "
+    "Dice is over gradable joints in which the lesion is truly present, and 0 where it "
+    "was not outlined. Direction of change is "
     "that of the mean grade by the probabilities, over truly changed pairs of which "
     "both visits have the value. The calibration error is corrected for chance and "
     f"left out below {LEAST_CALIBRATED} joints.",

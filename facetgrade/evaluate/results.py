@@ -18,6 +18,7 @@ from facetgrade.evaluate.rows import (
     MEASURES,
     ComparedJoint,
     column,
+    dice_figure,
     grades,
     mean_grades,
     measure,
@@ -132,9 +133,8 @@ def overlap_section(
 ) -> Section:
     """Summarize outlines of joints that truly have something to outline.
 
-    `fluid` is all of it, the film of a healthy joint too; `effusion` is fluid as wide
-    as the rules ask of an effusion. A joint that was not outlined has Dice 0; distances
-    are over outlined joints.
+    By the names of `with_lesion`. A joint that was not outlined, refused ones among
+    them, has Dice 0; distances are over outlined joints.
     """
     return {
         lesion: _overlap(present, lesion, bootstrap)
@@ -180,7 +180,7 @@ def figures_of(result: Section) -> Section:
         **result["localization"],
         **result["grades"]["agreement"],
         **result["change"]["change"],
-        **{f"{k}_dice": v.get("mean_dice") for k, v in result["overlap"].items()},
+        **{dice_figure(k): v.get("mean_dice") for k, v in result["overlap"].items()},
         **{f"{k}_spearman": v.get("spearman") for k, v in result["volumes"].items()},
         **result["calibration"]["calibration"],
     }

@@ -171,25 +171,47 @@ def with_lesion(
     Returns
     -------
     dict of str to list of ComparedJoint
-        fluid: all of it, the film of a healthy joint too. effusion: fluid as wide as
-        the rules ask of an effusion. edema: of both tissues.
+        Of the joints that are gradable by the truth (a series that shows edema covers
+        them, no metal is near), whatever the prediction made of them: fluid, all of it,
+        the film of a healthy joint too; effusion, fluid as wide as the rules ask of an
+        effusion; edema, of both tissues. effusion_anywhere and edema_anywhere: of all
+        joints.
     """
     floor_mm3 = definitions.floor_mm3
     fluid = _present(rows, "effusion_mm3", floor_mm3)
+    effusion = _present(fluid, "effusion_width_mm", definitions.least_effusion_mm)
+    edema = _present(rows, "edema_mm3", floor_mm3)
     return {
-        "effusion": _present(fluid, "effusion_width_mm", definitions.least_effusion_mm),
-        "fluid": fluid,
-        "edema": _present(rows, "edema_mm3", floor_mm3),
+        "effusion": _gradable(effusion),
+        "fluid": _gradable(fluid),
+        "edema": _gradable(edema),
+        "effusion_anywhere": effusion,
+        "edema_anywhere": edema,
     }
+
+
+def dice_figure(lesion: str) -> str:
+    """Name the mean Dice of a lesion that `with_lesion` names.
+
+    Such as ``effusion_dice`` and ``effusion_dice_anywhere``.
+    """
+    outline, *where = lesion.split("_")
+    return "_".join((outline, "dice", *where))
 
 
 def outline_part(
     rows: Sequence[ComparedJoint], lesion: str, part: str
 ) -> NDArray[np.float64]:
     """Return such as the Dice of a lesion that `with_lesion` names; NaN if unknown."""
-    outline = "effusion" if lesion == "fluid" else lesion
+    name = lesion.split("_")[0]
+    outline = "effusion" if name == "fluid" else name
     parts = [row.overlap.get(outline, {}).get(part, NAN) for row in rows]
     return np.array(parts, np.float64)
+
+
+def _gradable(rows: Sequence[ComparedJoint]) -> list[ComparedJoint]:
+    """Return the joints that have a true grade."""
+    return [row for row in rows if row.truth_grade != UNGRADABLE]
 
 
 def _present(

@@ -10,7 +10,7 @@ gradient echo, contrast agent.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -113,10 +113,12 @@ def classify(tags: SeriesTags, pixels: PixelEvidence, rules: SeriesRules) -> Cla
     """
     physics = physics_clues(tags, rules.physics)
     words = tags.words
-    if is_t1_flair(tags, rules.physics):  # whose vendors call it by the name of STIR
-        words = re.sub(rules.text.stir, " ", words)
-    text = text_clues(words, rules.text)
     seen = pixel_clues(pixels, threshold=rules.pixels.clear)
+    if is_t1_flair(tags, rules.physics):
+        words = re.sub(rules.text.stir, " ", words)  # some vendors call it so
+        # Inversion darkens muscle and fluid: fat looks as no other sequence shows it.
+        seen = replace(seen, fat_suppressed=None)
+    text = text_clues(words, rules.text)
     hint = pixel_clues(pixels, threshold=rules.pixels.hint)
     notes = [*physics.why, *text.why, *pixels.sentences]
     ranked = (physics, seen, text)

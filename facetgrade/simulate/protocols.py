@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from facetgrade.simulate.relaxation import FIELDS_T, RELAXATION, at_field
+from facetgrade.simulate.scene import Tissue
+from facetgrade.simulate.streams import side_stream
 from facetgrade.study import Plane, Sequence
 
 if TYPE_CHECKING:
@@ -104,14 +107,20 @@ def draw_protocol(
     stir = suppression is FatSuppression.STIR
     matrix = int(rng.choice(ranges.matrix))
     fov_mm = rng.uniform(*ranges.fov_mm)
+    tr_ms = round(rng.uniform(*ranges.tr_ms))
+    te_ms = round(rng.uniform(*ranges.te_ms), 1)
+    ti_ms = round(rng.uniform(*stir_ti_range_ms(scanner, field_t))) if stir else 0.0
+    if ranges.csf_null_share is not None:
+        share = side_stream(rng).uniform(*ranges.csf_null_share)
+        ti_ms = round(share * csf_null_ms(tr_ms, field_t))
     return Protocol(
         name=name,
         sequence=ranges.sequence,
         plane=ranges.plane,
         field_t=field_t,
-        tr_ms=round(rng.uniform(*ranges.tr_ms)),
-        te_ms=round(rng.uniform(*ranges.te_ms), 1),
-        ti_ms=round(rng.uniform(*scanner.stir_ti_ms[f"{field_t:g}T"])) if stir else 0.0,
+        tr_ms=tr_ms,
+        te_ms=te_ms,
+        ti_ms=ti_ms,
         echo_train_length=round(rng.uniform(*ranges.echo_train_length)),
         fat_suppression=suppression,
         contrast_agent=ranges.contrast_agent,
@@ -121,3 +130,50 @@ def draw_protocol(
         matrix=matrix,
         slices=int(rng.integers(ranges.slices[0], ranges.slices[1] + 1)),
     )
+
+
+def stir_ti_range_ms(scanner: ScannerSettings, field_t: float) -> tuple[float, float]:
+    """Return the inversion times that null fat at a field strength.
+
+    Parameters
+    ----------
+    scanner : ScannerSettings
+        Inversion times at 1.5 T and 3 T, and of any other field a site has set.
+    field_t : float
+        Field strength in tesla.
+
+    Returns
+    -------
+    tuple of float
+        Lowest and highest; between and beyond the listed fields both ends follow the
+        power law of T1.
+    """
+    listed = scanner.stir_ti_ms.get(field_key(field_t))
+    if listed is not None:
+        return listed
+    low, high = (scanner.stir_ti_ms[field_key(known_t)] for known_t in FIELDS_T)
+    return at_field((low[0], high[0]), field_t), at_field((low[1], high[1]), field_t)
+
+
+def csf_null_ms(tr_ms: float, field_t: float) -> float:
+    """Return the inversion time after which CSF gives no signal.
+
+    Parameters
+    ----------
+    tr_ms : float
+        Repetition time: the longer, the more has recovered before the inversion.
+    field_t : float
+        Field strength in tesla.
+
+    References
+    ----------
+    .. [1] Bernstein, King, Zhou. Handbook of MRI Pulse Sequences, 2004, ch. 14:
+       TI = T1 ln(2 / (1 + exp(-TR/T1))).
+    """
+    t1_ms = at_field(RELAXATION[Tissue.CSF].t1_ms, field_t)
+    return float(t1_ms * np.log(2.0 / (1.0 + np.exp(-tr_ms / t1_ms))))
+
+
+def field_key(field_t: float) -> str:
+    """Return the key of a field strength in the settings, such as ``1.5T``."""
+    return f"{field_t:g}T"

@@ -2,9 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from facetgrade.simulate.scene import Tissue
+
+FIELDS_T = (1.5, 3.0)  # of the tables
+
+
+def at_field(pair: tuple[float, float], field_t: float) -> float:
+    """Return a value at any field strength from those at 1.5 T and 3 T.
+
+    Parameters
+    ----------
+    pair : tuple of float
+        Values at `FIELDS_T`, both positive.
+    field_t : float
+        Field strength in tesla, positive.
+
+    Returns
+    -------
+    float
+        On the power law through both points; at 1.5 T and 3 T the values themselves.
+
+    References
+    ----------
+    .. [1] Bottomley PA et al. Med Phys 1984;11:425-448: T1 of tissue follows A B0^b.
+    """
+    if field_t in FIELDS_T:
+        return pair[FIELDS_T.index(field_t)]
+    low_t, high_t = FIELDS_T
+    exponent = math.log(field_t / low_t) / math.log(high_t / low_t)
+    return float(pair[0] * (pair[1] / pair[0]) ** exponent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from facetgrade.simulate.anatomy.settings import AnatomySettings
 from facetgrade.simulate.pathology.settings import PathologySettings
-from facetgrade.simulate.protocols import FatSuppression
+from facetgrade.simulate.protocols import FatSuppression, field_key
+from facetgrade.simulate.relaxation import FIELDS_T
 from facetgrade.study import Plane, Sequence
 
 
@@ -38,7 +39,13 @@ class _Section(BaseModel):
 
 
 class ProtocolRanges(_Section):
-    """Ranges from which one series of one study is drawn."""
+    """Ranges from which one series of one study is drawn.
+
+    A protocol with `instead` takes the place of another in a share of the scanners of
+    at least some field. One that is `aside` has a stream of its own: a study is the
+    same with and without it. `csf_null_share` makes an inversion sequence: its TI is
+    that share of the TI that nulls CSF at the drawn TR.
+    """
 
     sequence: Sequence
     plane: Plane
@@ -52,12 +59,17 @@ class ProtocolRanges(_Section):
     fov_mm: Range
     matrix: tuple[int, ...]
     slices: tuple[int, int]
+    aside: bool = False
+    instead: str | None = None
+    instead_share: Probability = 0.0
+    least_field_t: float = 0.0
+    csf_null_share: Range | None = None
 
 
 class ScannerSettings(_Section):
     """Ranges of field strength and of what disturbs the image."""
 
-    field_t: tuple[float, ...]
+    field_t: Annotated[tuple[Annotated[float, Field(gt=0.0)], ...], Field(min_length=1)]
     stir_ti_ms: dict[str, Range]
     snr: Range
     coil_depth_mm: Range
@@ -88,6 +100,16 @@ class ScannerSettings(_Section):
     ]
     phase_swapped: Probability
 
+    @model_validator(mode="after")
+    def _nulls_fat_at_every_field(self) -> Self:
+        """Check that the inversion time of every scanner is listed or follows."""
+        ends = {field_key(known_t) for known_t in FIELDS_T}
+        if not ends <= self.stir_ti_ms.keys():
+            unlisted = {field_key(t) for t in self.field_t} - self.stir_ti_ms.keys()
+            if unlisted:
+                raise ValueError(f"stir_ti_ms lacks {', '.join(sorted(unlisted))}")
+        return self
+
 
 class StudySettings(_Section):
     """Which series a study has and how patients are placed."""
@@ -109,3 +131,12 @@ class SimulateSettings(_Section):
     scanner: ScannerSettings
     protocols: dict[str, ProtocolRanges]
     study: StudySettings
+
+    @model_validator(mode="after")
+    def _knows_every_protocol(self) -> Self:
+        """Check that whatever names a protocol names one there is."""
+        named = {*self.study.always, *self.study.sometimes}
+        named |= {one.instead for one in self.protocols.values() if one.instead}
+        if unknown := named - self.protocols.keys():
+            raise ValueError(f"no such protocol: {', '.join(sorted(unknown))}")
+        return self

@@ -32,6 +32,7 @@ from facetgrade.simulate.placement import (
 from facetgrade.simulate.protocols import Protocol, draw_protocol
 from facetgrade.simulate.scanner import acquire
 from facetgrade.simulate.scene import Scene
+from facetgrade.simulate.series_list import study_series
 from facetgrade.simulate.settings import SimulateSettings
 from facetgrade.simulate.tissue import (
     SubjectTissue,
@@ -178,18 +179,17 @@ def simulate_study(
     )
     posed = _pose(scene, config, rng)
     field_t = float(rng.choice(config.scanner.field_t))
-    names = list(config.study.always)
-    names += [n for n, share in config.study.sometimes.items() if rng.random() < share]
     series = []
-    for number, name in enumerate(names, start=2):
+    listed = study_series(config, field_t, rng)
+    for number, (name, stream) in enumerate(listed, start=2):
         protocol = draw_protocol(
             name,
             config.protocols[name],
             field_t=field_t,
             scanner=config.scanner,
-            rng=rng,
+            rng=stream,
         )
-        series.append(_acquire_series(posed, subject, protocol, number, config, rng))
+        series.append(_acquire_series(posed, subject, protocol, number, config, stream))
     return SimulatedStudy(scene=posed, examination=examination, series=tuple(series))
 
 

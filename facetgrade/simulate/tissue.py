@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from facetgrade.anatomy import VERTEBRAE, Lesion
 from facetgrade.simulate import relaxation
 from facetgrade.simulate.protocols import FatSuppression, Protocol
-from facetgrade.simulate.relaxation import RELAXATION, Relaxation
+from facetgrade.simulate.relaxation import RELAXATION, Relaxation, at_field
 from facetgrade.simulate.scene import Tissue
+
+_DISC_T2_FACTOR = (1.0, 0.88)  # of the T2 at 1.5 T, at 1.5 T and 3 T
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,18 +157,18 @@ def physics_signals(protocol: Protocol, subject: SubjectTissue) -> Signals:
     .. [1] Bernstein, King, Zhou. Handbook of MRI Pulse Sequences, 2004, ch. 14:
        S = PD (1 - 2 exp(-TI/T1) + exp(-TR/T1)) exp(-TE/T2).
     """
-    field = 1 if protocol.field_t > 2.0 else 0
+    field_t = protocol.field_t
     table = [RELAXATION[tissue] for tissue in Tissue]
     density = np.array([t.proton_density for t in table]) * subject.density_factor
-    t1_ms = np.array([t.t1_ms[field] for t in table]) * subject.t1_factor
-    t2_ms = np.array([t.t2_ms[field] for t in table]) * subject.t2_factor
+    t1_ms = np.array([at_field(t.t1_ms, field_t) for t in table]) * subject.t1_factor
+    t2_ms = np.array([at_field(t.t2_ms, field_t) for t in table]) * subject.t2_factor
     if protocol.contrast_agent:
         t1_ms = 1.0 / (1.0 / t1_ms + [t.gadolinium_r1_per_s / 1e3 for t in table])
     weight = _spin_echo(protocol, t1_ms, t2_ms)
     water = density * (1.0 - subject.fat_fraction) * weight
     water[Tissue.VESSEL] *= subject.vessel_flow
-    fat = density * subject.fat_fraction * _fat_weight(protocol, field)
-    disc_t2_ms = subject.disc_t2_ms * (1.0 if field == 0 else 0.88)
+    fat = density * subject.fat_fraction * _fat_weight(protocol)
+    disc_t2_ms = subject.disc_t2_ms * at_field(_DISC_T2_FACTOR, field_t)
     disc = _spin_echo(protocol, t1_ms[Tissue.NUCLEUS_PULPOSUS], disc_t2_ms)
     disc *= np.interp(subject.disc_t2_ms, [50.0, 150.0], [0.75, 1.0])  # drier discs
     texture = np.array([t.texture for t in table], np.float32)
@@ -176,7 +178,7 @@ def physics_signals(protocol: Protocol, subject: SubjectTissue) -> Signals:
         texture=texture,
         water_texture=_water_texture(texture, subject.fat_fraction),
         disc_water=(density[Tissue.NUCLEUS_PULPOSUS] * disc).astype(np.float32),
-        lesions=_lesion_signals(protocol, subject, field),
+        lesions=_lesion_signals(protocol, subject),
         reference=_reference(protocol, water, fat),
     )
 
@@ -247,15 +249,13 @@ def _spin_echo(
     return weight
 
 
-def _fat_weight(protocol: Protocol, field: int) -> float:
+def _fat_weight(protocol: Protocol) -> float:
     """Weigh a proton of fat; an inversion time is chosen by the site to null fat."""
-    t1_ms = relaxation.FAT.t1_ms[field]
+    t1_ms = at_field(relaxation.FAT.t1_ms, protocol.field_t)
     if protocol.fat_suppression is FatSuppression.STIR:
         t1_ms = 0.97 * protocol.ti_ms / np.log(2.0)
-    weight = _spin_echo(
-        protocol, np.array(t1_ms), np.array(relaxation.FAT.t2_ms[field])
-    )
-    return float(weight)
+    t2_ms = at_field(relaxation.FAT.t2_ms, protocol.field_t)
+    return float(_spin_echo(protocol, np.array(t1_ms), np.array(t2_ms)))
 
 
 def _reference(
@@ -269,19 +269,20 @@ def _reference(
 
 
 def _lesion_signals(
-    protocol: Protocol, subject: SubjectTissue, field: int
+    protocol: Protocol, subject: SubjectTissue
 ) -> dict[Lesion, LesionSignal]:
     """Compute effusion with its synovial rim, edema and cyst."""
 
     def water(material: Relaxation, lesion: Lesion) -> float:
-        t1_ms = material.t1_ms[field]
+        t1_ms = at_field(material.t1_ms, protocol.field_t)
         if protocol.contrast_agent:
             t1_ms = 1.0 / (1.0 / t1_ms + material.gadolinium_r1_per_s / 1e3)
-        t2_ms = material.t2_ms[field] * subject.lesion_t2_factor[lesion]
+        t2_ms = at_field(material.t2_ms, protocol.field_t)
+        t2_ms *= subject.lesion_t2_factor[lesion]
         weight = float(_spin_echo(protocol, np.array(t1_ms), np.array(t2_ms)))
         return material.proton_density * (1.0 - material.fat_fraction) * weight
 
-    fat = _fat_weight(protocol, field)
+    fat = _fat_weight(protocol)
     synovium = water(relaxation.INFLAMED_SYNOVIUM, Lesion.EFFUSION)
     fluid = water(relaxation.EFFUSION, Lesion.EFFUSION)
     share, opacity = subject.synovitis, subject.edema_opacity

@@ -22,6 +22,7 @@ from facetgrade.simulate.imperfections import draw_saturation
 from facetgrade.simulate.protocols import FatSuppression, draw_protocol
 from facetgrade.simulate.scanner import saturation_profile
 from facetgrade.simulate.scene import Tissue
+from facetgrade.simulate.series_list import name_at_field
 from facetgrade.simulate.settings import SimulateSettings
 from facetgrade.simulate.tissue import (
     draw_subject_tissue,
@@ -145,11 +146,13 @@ def _draw_physics(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Draw mean and spread of every tissue as a protocol would show it."""
     names = sorted(scanner.protocols)
-    name = names[int(rng.integers(len(names)))]
+    drawn = names[int(rng.integers(len(names)))]
+    field_t = float(rng.choice(scanner.scanner.field_t))
+    name = name_at_field(scanner, drawn, field_t)
     protocol = draw_protocol(
         name,
         scanner.protocols[name],
-        field_t=float(rng.choice(scanner.scanner.field_t)),
+        field_t=field_t,
         scanner=scanner.scanner,
         rng=rng,
     )

@@ -27,6 +27,7 @@ from facetgrade.simulate.imperfections import draw_imperfections
 from facetgrade.simulate.protocols import Protocol, draw_protocol
 from facetgrade.simulate.scanner import acquire
 from facetgrade.simulate.scene import Scene
+from facetgrade.simulate.series_list import view_series
 from facetgrade.simulate.settings import SimulateSettings
 from facetgrade.simulate.tissue import draw_subject_tissue, physics_signals
 from facetgrade.simulate.truth import truth_joint_masks
@@ -41,7 +42,8 @@ MIDLINE_REACH_MM = (26.0, 42.0)
 BOTH_SIDES = np.array([-1.0, 1.0])
 CENTER_ERROR_MM = 2.5
 AXIS_ERROR_DEG = 6.0
-LARGEST_STACKS = 5
+LARGEST_STACKS = 6
+POST_ALONE = 0.3  # of the cases with contrast agent: they show edema by nothing else
 WHOLE_STUDY = 0.5  # share of the draws that miss no plane or contrast but by chance
 LEFT_OUT = 0.15
 BLURRED = 0.5  # share of the stacks, where settings ask for blur
@@ -78,26 +80,33 @@ def acquire_view(
     *,
     tissue_spread: float = 1.0,
 ) -> JointView:
-    """Acquire every protocol around one joint and resample it as inference would."""
+    """Acquire every protocol around one joint and resample it as inference would.
+
+    A protocol that takes the place of another does so in its share of the cases.
+    """
     grid = joint_grid(disturbed_frame(scene.joints[joint], rng))
     subject = draw_subject_tissue(rng, spread=tissue_spread)
     field_t = float(rng.choice(settings.scanner.field_t))
     stacks, contrasts = [], []
-    for name, ranges in settings.protocols.items():
+    for name, stream in view_series(settings, field_t, rng):
         protocol = draw_protocol(
-            name, ranges, field_t=field_t, scanner=settings.scanner, rng=rng
+            name,
+            settings.protocols[name],
+            field_t=field_t,
+            scanner=settings.scanner,
+            rng=stream,
         )
         imperfections = draw_imperfections(
-            protocol, scene, scanner=settings.scanner, rng=rng
+            protocol, scene, scanner=settings.scanner, rng=stream
         )
         volume = acquire(
             scene,
-            _region(scene, scene.joints[joint], protocol, rng),
+            _region(scene, scene.joints[joint], protocol, stream),
             slice_thickness_mm=protocol.slice_thickness_mm,
             signals=physics_signals(protocol, subject),
             # The region is no field of view of its own.
             imperfections=replace(imperfections, wrap_share=0.0),
-            rng=rng,
+            rng=stream,
         )
         sampled = sample_series([volume], grid)
         if sampled is not None:
@@ -274,24 +283,46 @@ def _leaned(
 def _choose(
     contrasts: NDArray[np.uint8], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Choose stacks as studies hold them: mostly one contrast that shows edema."""
-    post = contrast_index(Contrast.T1_FS_POST)
-    is_post = contrasts == post
-    use_post = rng.random() < 0.2
-    kept = np.flatnonzero(~is_post | use_post)
-    if use_post:
-        kept = kept[contrasts[kept] != contrast_index(Contrast.T2_FS)]
-    kept = rng.permutation(kept)
+    """Choose stacks as grading does: at most one contrast that shows edema."""
+    kept = rng.permutation(_of_one_edema_contrast(contrasts, rng))
     if rng.random() < WHOLE_STUDY:
         present = rng.random(len(kept)) >= LEFT_OUT
-        chosen = kept[present][:LARGEST_STACKS] if present.any() else kept[:1]
+        chosen = kept[present] if present.any() else kept[:1]
+        chosen = _capped(chosen, contrasts)
     else:
         chosen = kept[: int(rng.integers(1, LARGEST_STACKS))]
-    shows = [contrast_index(c) for c in Contrast if c.shows_edema]
-    if rng.random() < 0.9 and not np.isin(contrasts[chosen], shows).any():
-        able = kept[np.isin(contrasts[kept], shows)]
+    able = kept[_shows_edema(contrasts[kept])]
+    if rng.random() < 0.9 and able.size and not _shows_edema(contrasts[chosen]).any():
         chosen[0] = rng.choice(able)
     return np.asarray(chosen, np.int64)
+
+
+def _of_one_edema_contrast(
+    contrasts: NDArray[np.uint8], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Leave out one of the two contrasts that show edema, where a case has both."""
+    is_post = contrasts == contrast_index(Contrast.T1_FS_POST)
+    is_t2_fs = contrasts == contrast_index(Contrast.T2_FS)
+    post_alone = rng.random() < POST_ALONE
+    if not (is_post.any() and is_t2_fs.any()):
+        return np.arange(len(contrasts))
+    return np.flatnonzero(~(is_t2_fs if post_alone else is_post))
+
+
+def _capped(
+    chosen: NDArray[np.int64], contrasts: NDArray[np.uint8]
+) -> NDArray[np.int64]:
+    """Keep no more stacks than fit, one that shows edema among them if there is one."""
+    if len(chosen) <= LARGEST_STACKS:
+        return chosen
+    shown = int(np.argmax(_shows_edema(contrasts[chosen])))
+    others = np.delete(chosen, shown)[: LARGEST_STACKS - 1]
+    return np.append(others, chosen[shown])
+
+
+def _shows_edema(contrasts: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell which contrasts show edema."""
+    return np.isin(contrasts, [contrast_index(c) for c in Contrast if c.shows_edema])
 
 
 def _disturb(

@@ -3,12 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from facetgrade.config import read_settings, shipped_path
 from facetgrade.errors import ConfigError
 from facetgrade.evaluate.agreement import UNGRADABLE
 from facetgrade.evaluate.benchmark_page import benchmark_page, headline_table
-from facetgrade.evaluate.results import benchmark_result
+from facetgrade.evaluate.results import benchmark_result, figures_of
 from facetgrade.evaluate.rows import ComparedJoint, row_from_json, row_to_json
-from facetgrade.evaluate.settings import DefinitionSettings, Target
+from facetgrade.evaluate.settings import DefinitionSettings, EvaluateSettings, Target
 from facetgrade.evaluate.summary import Bootstrap
 
 DEFINITIONS = DefinitionSettings(
@@ -103,6 +104,51 @@ def test_a_missed_lesion_has_dice_zero():
 
     assert overlap["mean_dice"]["value"] == pytest.approx(1.6 / 3, abs=1e-6)
     assert overlap["hd95_mm"]["value"] == pytest.approx(1.5)
+
+
+def test_dice_counts_gradable_joints_and_those_of_all_stand_apart():
+    outlines = {"effusion": {"dice": 0.5}, "edema": {"dice": 0.9}}
+    sick = {"effusion_mm3": 90.0, "effusion_width_mm": 2.0, "edema_mm3": 90.0}
+    good = joint("p0", overlap=outlines)
+    refused = joint("p1", grade=UNGRADABLE, overlap={})  # gradable, not outlined
+    outside = joint("p2", truth=UNGRADABLE, overlap={})
+    rows = [replace(row, truth=sick) for row in (good, refused, outside)]
+
+    overlap = summarize(rows)["overlap"]
+    means = {name: one["mean_dice"]["value"] for name, one in overlap.items()}
+
+    assert means["effusion"] == means["fluid"] == pytest.approx(0.5 / 2)
+    assert means["edema"] == pytest.approx(0.9 / 2)
+    assert means["effusion_anywhere"] == pytest.approx(0.5 / 3, abs=1e-6)
+    assert means["edema_anywhere"] == pytest.approx(0.9 / 3, abs=1e-6)
+    figures = figures_of(summarize(rows))
+    assert figures["edema_dice"]["value"] == means["edema"]
+    assert figures["edema_dice_anywhere"]["value"] == means["edema_anywhere"]
+
+
+def test_the_shipped_targets_show_dice_of_all_joints_beside_that_of_gradable_ones():
+    shipped = read_settings(shipped_path("configs/evaluate.toml"), EvaluateSettings)
+    sick = {"effusion_mm3": 90.0, "effusion_width_mm": 2.0, "edema_mm3": 90.0}
+    rows = [
+        replace(
+            joint(f"p{n}", truth=truth, overlap={"edema": {"dice": dice}}), truth=sick
+        )
+        for n, (truth, dice) in enumerate([(2, 0.8), (UNGRADABLE, 0.2)])
+    ]
+
+    result = benchmark_result(
+        rows,
+        bootstrap=BOOTSTRAP,
+        definitions=DEFINITIONS,
+        targets={"edema_dice": shipped.targets["edema_dice"]},
+    )
+
+    assert [row[1].split(" ")[0] for row in headline_table(result).rows] == [
+        "0.800",
+        "0.500",
+    ]
+    effusion = shipped.targets["effusion_dice"]
+    assert list(effusion.beside) == ["effusion_dice_anywhere", "fluid_dice"]
 
 
 def test_the_film_of_a_healthy_joint_is_fluid_but_no_effusion():

@@ -23,7 +23,10 @@ column_spacing_mm = 1.5
 
 [benchmark.groups.overrides.study]
 always = ["sagittal_stir", "axial_t2_fs"]
-sometimes = { axial_t2 = 0.0, axial_t1_fs_post = 0.0 }
+sometimes.axial_t2 = 0.0
+sometimes.axial_t1_fs_post = 0.0
+sometimes.axial_t1 = 0.0
+sometimes.sagittal_t1_fs_post = 0.0
 
 """
 

@@ -39,6 +39,11 @@ def test_the_planes_that_show_edema_are_named(series, named):
     assert factors(*series)["series"] == named
 
 
+@pytest.mark.parametrize("field_t", [1.0, 1.2, 1.5, 3.0])
+def test_each_field_strength_is_a_value_of_its_own(field_t):
+    assert factors(one_series(field_t=field_t))["field"] == f"{field_t:g} T"
+
+
 def test_the_best_edema_series_decides_noise_and_slices():
     found = factors(
         one_series(snr=15.0, slice_thickness_mm=5.0),

@@ -6,6 +6,8 @@ from facetgrade.config import read_settings, shipped_path
 from facetgrade.errors import ConfigError
 from facetgrade.evaluate.held_out import draw_patients
 from facetgrade.evaluate.settings import EvaluateSettings, GroupSettings
+from facetgrade.train.cases import read_scanner_settings
+from facetgrade.train.settings import TrainSettings
 
 SHIPPED = read_settings(shipped_path("configs/evaluate.toml"), EvaluateSettings)
 HERE = str(Path(__file__).parent)  # patients are drawn, not simulated: any folder does
@@ -75,6 +77,41 @@ def test_no_group_of_the_benchmark_is_drawn_like_training():
         for group in SHIPPED.benchmark.groups
         if group.anatomy == "parametric"
     )
+
+
+def group_settings(name):
+    """Return the simulator of one group of the benchmark, and that of training."""
+    train = read_settings(shipped_path("configs/train_segmenter.toml"), TrainSettings)
+    own = next(p.settings for p in draw_patients(benchmark()) if p.group == name)
+    return own, read_scanner_settings(train.cases)
+
+
+def apart(first, second):
+    """Tell whether two ranges share no value."""
+    return first[0] > second[1] or first[1] < second[0]
+
+
+def test_other_protocols_are_beyond_those_of_training():
+    own, trained = group_settings("Visible Human, other protocols")
+
+    assert own.scanner.field_t == (1.0,)
+    assert not set(own.scanner.field_t) & set(trained.scanner.field_t)
+    assert apart(own.scanner.snr, trained.scanner.snr)
+    for name, protocol in own.protocols.items():
+        if protocol.sequence.shows_edema:
+            usual = trained.protocols[name].slice_thickness_mm
+            assert apart(protocol.slice_thickness_mm, usual), name
+    for name in ("sagittal_stir", "axial_t2_fs"):
+        assert apart(own.protocols[name].fov_mm, trained.protocols[name].fov_mm)
+
+
+def test_other_physics_is_beyond_that_of_training():
+    own, trained = group_settings("Visible Human, other physics")
+
+    assert apart(own.scanner.chemical_shift_px, trained.scanner.chemical_shift_px)
+    assert not set(own.scanner.windows) & set(trained.scanner.windows)
+    assert not set(own.scanner.coil_elements) & set(trained.scanner.coil_elements)
+    assert trained.scanner.phase_swapped == 0.0 < own.scanner.phase_swapped
 
 
 def test_follow_up_of_the_benchmark_keeps_all_grades_equally_frequent():

@@ -57,6 +57,29 @@ def test_dice_is_told_for_each_value_over_joints_with_the_lesion():
     assert found["no"]["fluid_dice"]["value"] == pytest.approx(0.6)
 
 
+def test_dice_by_value_leaves_out_joints_that_nobody_could_grade():
+    lost = replace(diseased("p1", MOVED, effusion=0.1), truth_grade=UNGRADABLE)
+    rows = [diseased("p0", MOVED, effusion=0.7), lost, diseased("p2", STILL)]
+
+    found = by_motion(rows)["yes"]
+
+    assert found["effusion_dice"]["value"] == pytest.approx(0.7)
+    assert found["effusion_dice"]["rows"] == 1
+    assert found["effusion_dice_anywhere"]["value"] == pytest.approx(0.4)
+
+
+def test_fields_are_told_apart_and_in_order():
+    rows = [
+        joint(f"p{number}", factors={"field": field})
+        for number, field in enumerate(("3 T", "1.5 T", "1 T", "1 T"))
+    ]
+
+    found = factor_section(rows, BOOTSTRAP, DEFINITIONS)["field"]
+
+    assert list(found) == ["1 T", "1.5 T", "3 T"]
+    assert found["1 T"]["right"]["rows"] == 2
+
+
 def test_a_figure_that_no_joint_has_is_left_out():
     found = by_motion([joint("p0", factors=MOVED), joint("p1", factors=STILL)])
     assert "edema_dice" not in found["yes"]

@@ -238,7 +238,14 @@ def test_silence_of_header_and_description_on_fat_is_noted(tags, told):
         {},
     ],
 )
-@pytest.mark.parametrize("pixels", [SILENT, PixelEvidence(fat=5.0, fluid=-4.0)])
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        SILENT,
+        PixelEvidence(fat=5.0, fluid=-4.0),
+        PixelEvidence(fat=-5.0, fluid=-4.0),  # simulated ones look suppressed
+    ],
+)
 def test_t1_flair_keeps_its_fat_whatever_it_is_called(tags, pixels):
     assert sequence_of(pixels, **tags, **times(2250, 10, 850)) is Sequence.T1
 

@@ -20,6 +20,7 @@ from facetgrade.simulate.vendors import (
     written_uid,
 )
 from facetgrade.simulate.vendors.texts import series_texts
+from facetgrade.study import Sequence
 from tests.simulate.acquired import IMPERFECTIONS, PROTOCOL
 
 SPACING_MM = (4.4, 0.7, 0.7)
@@ -171,6 +172,20 @@ def test_a_stir_series_is_named_and_timed_so(tmp_path, series):
     assert dataset.SeriesDescription == "t2_tirm_tra"
     assert dataset.InversionTime == 160
     assert "IR" in dataset.ScanningSequence
+
+
+def test_an_enhanced_t1_flair_is_no_stir(tmp_path, series):
+    flair = replace(
+        PROTOCOL,
+        sequence=Sequence.T1,
+        ti_ms=850.0,
+        fat_suppression=FatSuppression.NONE,
+    )
+    path = write(tmp_path, replace(series, protocol=flair), Habit.ENHANCED)[0]
+    dataset = pydicom.dcmread(path)
+    assert dataset.AcquisitionContrast == "T1"
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    assert shared.MRModifierSequence[0].InversionTimes == 850.0
 
 
 @pytest.mark.skipif(shutil.which("dcm2niix") is None, reason="dcm2niix is absent")

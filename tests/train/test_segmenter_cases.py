@@ -1,10 +1,22 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 
+from facetgrade.anatomy import FacetJoint, Level, Side
+from facetgrade.config import read_shipped
 from facetgrade.segment.patches import contrast_index
+from facetgrade.simulate.settings import SimulateSettings
 from facetgrade.study import Sequence
-from facetgrade.train.segmenter_cases import LARGEST_STACKS, JointView, draw_item
+from facetgrade.train.segmenter_cases import (
+    LARGEST_STACKS,
+    POST_ALONE,
+    JointView,
+    acquire_view,
+    draw_item,
+)
 from facetgrade.train.settings import RenderSettings
+from tests.simulate.toy_scene import toy_scene
 
 SHAPE = (4, 6, 6)
 CONTRASTS = [
@@ -16,15 +28,18 @@ CONTRASTS = [
         Sequence.T2,
         Sequence.T2_FS,
         Sequence.T1_FS_POST,
+        Sequence.T1,
+        Sequence.T1_FS_POST,
     )
 ]
+POST, T2_FS = (contrast_index(c) for c in (Sequence.T1_FS_POST, Sequence.T2_FS))
 
 
-def view() -> JointView:
-    """Six stacks that see the whole joint."""
+def view(contrasts: list[int] = CONTRASTS) -> JointView:
+    """Stacks that see the whole joint."""
     return JointView(
-        stacks=np.ones((6, 3, *SHAPE), np.float16),
-        contrasts=np.array(CONTRASTS, np.uint8),
+        stacks=np.ones((len(contrasts), 3, *SHAPE), np.float16),
+        contrasts=np.array(contrasts, np.uint8),
         structures=np.zeros(SHAPE, np.uint8),
         lesions=np.zeros((4, *SHAPE), np.uint8),
     )
@@ -45,11 +60,75 @@ def test_draws_range_from_one_stack_to_a_whole_study():
 
 
 def test_post_contrast_is_never_read_beside_t2_fs():
-    post, fat_suppressed = CONTRASTS[5], CONTRASTS[2]
     for seed in range(60):
         item = draw_item(view(), np.random.default_rng(seed))
         shown = set(item["contrast"][item["present"]].tolist())
-        assert not {post, fat_suppressed} <= shown
+        assert not {POST, T2_FS} <= shown
+
+
+def shown(contrasts: list[int], seeds: int = 200) -> list[list[int]]:
+    """Return the contrasts of the stacks of each draw."""
+    items = [draw_item(view(contrasts), np.random.default_rng(n)) for n in range(seeds)]
+    return [item["contrast"][item["present"]].tolist() for item in items]
+
+
+def test_a_share_of_the_cases_with_agent_shows_edema_by_it_alone():
+    kinds = Counter(
+        "post" if POST in one else "T2-FS" if T2_FS in one else "none"
+        for one in shown(CONTRASTS, 600)
+    )
+    told = kinds["post"] + kinds["T2-FS"]
+    assert kinds["post"] / told == pytest.approx(POST_ALONE, abs=0.06)
+    assert kinds["none"] < 0.12 * told
+
+
+def test_more_stacks_than_fit_keep_one_that_shows_edema():
+    plain = [c for c in CONTRASTS if c not in (POST, T2_FS)] * 3
+    counts = Counter()
+    for one in shown([*plain, T2_FS], 400):
+        if len(one) == LARGEST_STACKS:
+            counts[T2_FS in one] += 1
+    # The T2-FS is one of 13 and left out by chance in 15 %; nine of ten get it back.
+    assert counts[True] / counts.total() > 0.95
+
+
+@pytest.mark.parametrize(
+    "contrasts",
+    [
+        [c for c in CONTRASTS if c != POST],
+        [c for c in CONTRASTS if c != T2_FS],
+        [c for c in CONTRASTS if c not in (POST, T2_FS)],
+        [POST],
+        [CONTRASTS[0]],
+    ],
+)
+def test_cases_may_lack_either_contrast_that_shows_edema(contrasts):
+    showing = {POST, T2_FS} & set(contrasts)
+    drawn = shown(contrasts)
+    assert all(1 <= len(one) <= LARGEST_STACKS for one in drawn)
+    seen = np.mean([bool(showing & set(one)) for one in drawn])
+    assert seen > 0.9 if showing else seen == 0.0
+
+
+@pytest.mark.parametrize("agent", [True, False])
+def test_views_are_acquired_with_and_without_contrast_agent(agent):
+    shipped = read_shipped("configs/simulate.toml", SimulateSettings)
+    wanted = {
+        name: ranges
+        for name, ranges in shipped.protocols.items()
+        if agent or not ranges.contrast_agent
+    }
+    joint = FacetJoint(Level.L4_L5, Side.LEFT)
+    acquired = acquire_view(
+        toy_scene(edema=1.0),
+        joint,
+        shipped.model_copy(update={"protocols": wanted}),
+        np.random.default_rng(3),
+    )
+    assert (POST in acquired.contrasts) == agent
+    assert len(acquired.stacks) == (8 if agent else 6)
+    for seed in range(20):
+        assert draw_item(acquired, np.random.default_rng(seed))["present"].any()
 
 
 def test_the_tone_curve_has_an_exponent_of_the_range():
@@ -99,7 +178,7 @@ def test_blur_leaves_out_what_a_stack_does_not_reach():
         if image[1].any()
     ]
 
-    assert np.mean(edge) == pytest.approx(1.0, abs=0.05)
+    assert np.mean(edge) == pytest.approx(1.0, abs=0.1)
 
 
 def stacks_seen(

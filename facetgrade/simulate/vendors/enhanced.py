@@ -144,7 +144,8 @@ def _add_sequence(dataset: Dataset, series: AcquiredSeries) -> None:
 
 def _contrast(series: AcquiredSeries) -> str:
     """Return the defined term of AcquisitionContrast."""
-    return "STIR" if series.protocol.ti_ms else weighting(series.protocol).upper()
+    stir = series.protocol.fat_suppression is FatSuppression.STIR
+    return "STIR" if stir else weighting(series.protocol).upper()
 
 
 def _contrast_agent() -> Dataset:

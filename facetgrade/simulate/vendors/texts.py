@@ -61,8 +61,14 @@ def weighting(protocol: Protocol) -> str:
     return "t1" if t1 else "t2"
 
 
+def is_t1_flair(protocol: Protocol) -> bool:
+    """Tell an inversion that darkens CSF and leaves fat bright."""
+    stir = protocol.fat_suppression is FatSuppression.STIR
+    return bool(protocol.ti_ms) and not stir and weighting(protocol) == "t1"
+
+
 def _scanning_sequence(protocol: Protocol) -> tuple[str, ...]:
-    """Spin echo, with inversion for STIR."""
+    """Spin echo, with inversion for STIR and T1-FLAIR."""
     return ("SE", "IR") if protocol.ti_ms else ("SE",)
 
 
@@ -80,21 +86,22 @@ def _scout(protocol: Protocol, habit: Habit) -> SeriesTexts:
 
 
 def _siemens(protocol: Protocol) -> SeriesTexts:
-    """Write ``t2_tirm_sag``, ``t1_tse_fs_tra_KM`` and the like."""
+    """Write ``t2_tirm_sag``, ``t1_tse_fs_tra_KM``, ``t1_tirm_sag_dark-fluid``."""
     suppression = protocol.fat_suppression
     plane = "sag" if protocol.plane is Plane.SAGITTAL else "tra"
-    stir = suppression is FatSuppression.STIR
+    inverted = bool(protocol.ti_ms)  # STIR and T1-FLAIR are one sequence
     dixon = suppression is FatSuppression.DIXON_WATER
-    words = [weighting(protocol), "tirm" if stir else "tse"]
+    words = [weighting(protocol), "tirm" if inverted else "tse"]
     words += ["dixon"] if dixon else []
     words += ["fs"] if suppression is FatSuppression.SPECTRAL else []
     words += [plane]
     words += ["KM"] if protocol.contrast_agent else []
     words += ["W"] if dixon else []
+    words += ["dark-fluid"] if is_t1_flair(protocol) else []
     echo_train = protocol.echo_train_length
     return SeriesTexts(
         description="_".join(words),
-        sequence_name=f"*{'tir' if stir else 'tse'}2d1_{echo_train}",
+        sequence_name=f"*{'tir' if inverted else 'tse'}2d1_{echo_train}",
         scanning_sequence=_scanning_sequence(protocol),
         sequence_variant=("SK", "SP", "OSP"),
         scan_options=("FS",) if suppression is FatSuppression.SPECTRAL else ("PFP",),
@@ -105,7 +112,7 @@ def _siemens(protocol: Protocol) -> SeriesTexts:
 
 
 def _ge(protocol: Protocol) -> SeriesTexts:
-    """Write ``Sag T2 FRFSE``, ``Ax T1 FS +C`` and the like."""
+    """Write ``Sag T2 FRFSE``, ``Ax T1 FS +C``, ``Sag T1 FLAIR`` and the like."""
     suppression = protocol.fat_suppression
     plane = "Sag" if protocol.plane is Plane.SAGITTAL else "Ax"
     weight = weighting(protocol).upper()
@@ -117,6 +124,8 @@ def _ge(protocol: Protocol) -> SeriesTexts:
         options.append("FS")
     elif suppression is FatSuppression.DIXON_WATER:
         text = f"WATER: {plane} {weight} IDEAL"
+    elif is_t1_flair(protocol):
+        text = f"{plane} T1 FLAIR"
     else:
         text = f"{plane} {weight} {'FSE' if weight == 'T1' else 'FRFSE'}"
     return SeriesTexts(
@@ -130,12 +139,12 @@ def _ge(protocol: Protocol) -> SeriesTexts:
 
 
 def _philips(protocol: Protocol) -> SeriesTexts:
-    """Write ``T2W_SPAIR TRA``, ``STIR_longTE SAG`` and the like."""
+    """Write ``T2W_SPAIR TRA``, ``STIR_longTE SAG``, ``T1W_FLAIR SAG`` and the like."""
     suppression = protocol.fat_suppression
     plane = "SAG" if protocol.plane is Plane.SAGITTAL else "TRA"
     weight = weighting(protocol).upper()
     names = {
-        FatSuppression.NONE: f"{weight}W_TSE",
+        FatSuppression.NONE: f"{weight}W_{'FLAIR' if is_t1_flair(protocol) else 'TSE'}",
         FatSuppression.SPECTRAL: f"{weight}W_SPAIR",
         FatSuppression.STIR: "STIR_longTE" if protocol.te_ms > 50 else "STIR_TSE",
         FatSuppression.DIXON_WATER: f"{weight}W_mDIXON_W",
