@@ -97,6 +97,9 @@ class StudySettings(_Section):
     blocks_probability: Probability
     tilt_deg: Range
     shift_mm: Range
+    shift_between_probability: Probability
+    shift_between_mm: Range
+    rotation_between_deg: Range
     transfer_syntaxes: tuple[str, ...]
     habits: dict[str, float]
 

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from facetgrade.segment.patches import contrast_index
 from facetgrade.study import Sequence
-from facetgrade.train.segmenter_cases import LARGEST_STACKS, JointView, draw_item
+from facetgrade.train.joint_views import ScannedJoint
+from facetgrade.train.segmenter_cases import LARGEST_STACKS, draw_item
 from facetgrade.train.settings import RenderSettings
 
 SHAPE = (4, 6, 6)
@@ -20,13 +23,14 @@ CONTRASTS = [
 ]
 
 
-def view() -> JointView:
+def view() -> ScannedJoint:
     """Six stacks that see the whole joint."""
-    return JointView(
+    return ScannedJoint(
         stacks=np.ones((6, 3, *SHAPE), np.float16),
         contrasts=np.array(CONTRASTS, np.uint8),
-        structures=np.zeros(SHAPE, np.uint8),
-        lesions=np.zeros((4, *SHAPE), np.uint8),
+        pose=np.zeros(6, np.uint8),
+        structures=np.zeros((1, *SHAPE), np.uint8),
+        lesions=np.zeros((1, 4, *SHAPE), np.uint8),
     )
 
 
@@ -50,6 +54,25 @@ def test_post_contrast_is_never_read_beside_t2_fs():
         item = draw_item(view(), np.random.default_rng(seed))
         shown = set(item["contrast"][item["present"]].tolist())
         assert not {post, fat_suppressed} <= shown
+
+
+def test_truth_is_in_the_pose_of_the_first_stack_shown_that_shows_edema():
+    joint = replace(
+        view(),
+        pose=np.array([0, 0, 1, 1, 2, 3], np.uint8),
+        structures=np.arange(4, dtype=np.uint8)[:, None, None, None]
+        * np.ones(SHAPE, np.uint8),
+        lesions=np.zeros((4, 4, *SHAPE), np.uint8),
+    )
+
+    def pose(*chosen: int) -> int:
+        return int(joint.seen_by(np.array(chosen)).structures.max())
+
+    # Stacks 2, 4 (T2-FS) and 5 (T1-FS-post) show edema.
+    assert pose(3, 4, 2, 1) == 1
+    assert pose(4, 0, 1) == 2
+    assert pose(5, 3) == 3
+    assert pose(3, 1) == 0
 
 
 def test_the_tone_curve_has_an_exponent_of_the_range():
@@ -103,7 +126,7 @@ def test_blur_leaves_out_what_a_stack_does_not_reach():
 
 
 def stacks_seen(
-    joint: JointView, settings: RenderSettings
+    joint: ScannedJoint, settings: RenderSettings
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return image and closeness to a slice of the stacks of forty draws."""
     items = [
