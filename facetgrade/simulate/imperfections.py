@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facetgrade.simulate.protocols import FatSuppression, Protocol
+from facetgrade.simulate.pulsation import Pulsation, draw_pulsation
 from facetgrade.simulate.saturation import SaturationBand, draw_saturation
 from facetgrade.simulate.scene import Scene
 from facetgrade.simulate.settings import ScannerSettings
@@ -16,6 +17,7 @@ from facetgrade.simulate.streams import side_stream
 from facetgrade.study import Plane
 
 ROWS, COLUMNS = 1, 2  # in-plane axes of a stack
+_PULSATION_STREAM = 3
 
 
 class Window(StrEnum):
@@ -108,6 +110,8 @@ class Imperfections:
         beyond is folded.
     window : Window
         Weights of the lines of k-space.
+    pulsation : Pulsation or None
+        Flow that ghosts.
     coil_elements : int
         Elements whose magnitudes are added as squares; one makes Rician noise.
     """
@@ -129,6 +133,7 @@ class Imperfections:
     motion: Motion | None = None
     wrap_share: float = 0.0
     window: Window = Window.FERMI
+    pulsation: Pulsation | None = None
     coil_elements: int = 1
 
 
@@ -178,6 +183,12 @@ def draw_imperfections(
         motion=draw_motion(protocol, scanner, side_stream(rng)),
         wrap_share=_wrap_share(protocol, phase_axis, scanner, rng),
         window=Window(str(rng.choice(scanner.windows))),
+        pulsation=draw_pulsation(
+            protocol,
+            phase_axis,
+            scanner,
+            side_stream(rng, number=_PULSATION_STREAM),
+        ),
         coil_elements=int(rng.choice(scanner.coil_elements)),
     )
 

@@ -18,6 +18,8 @@ def integrate_slices(
     start: NDArray[np.int64],
     geometry: VolumeGeometry,
     slice_thickness_mm: float,
+    *,
+    grain_mm: float,
 ) -> NDArray[np.float32]:
     """Integrate signal over the profile of slices.
 
@@ -33,14 +35,15 @@ def integrate_slices(
         Slices.
     slice_thickness_mm : float
         Width of the profile at half height.
+    grain_mm : float
+        Size of the details that count, usually the spacing of the grid.
 
     Returns
     -------
     (slice, row, column) float32 ndarray
         Mean signal of every pixel.
     """
-    spacing_mm = float(grid.spacing_mm.min())
-    count = int(np.clip(np.ceil(1.2 * slice_thickness_mm / (1.6 * spacing_mm)), 1, 6))
+    count = int(np.clip(np.ceil(1.2 * slice_thickness_mm / (1.6 * grain_mm)), 1, 6))
     offsets = ((np.arange(count) + 0.5) / count - 0.5) * 1.2  # in thicknesses
     weights = 1.0 / (1.0 + (2.0 * np.abs(offsets)) ** 10)
     matrix = np.linalg.inv(grid.index_to_lps) @ geometry.index_to_lps

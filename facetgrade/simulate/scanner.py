@@ -9,6 +9,11 @@ from facetgrade.geometry import Volume, VolumeGeometry
 from facetgrade.simulate.fields import lattice_lps_mm, upsample
 from facetgrade.simulate.imperfections import Imperfections
 from facetgrade.simulate.kspace import encode
+from facetgrade.simulate.pulsation import (
+    pulsating_signal,
+    pulsation_ghosts,
+    sampled_view,
+)
 from facetgrade.simulate.rendering import RenderContext, render_block
 from facetgrade.simulate.sampling import (
     Limits,
@@ -22,6 +27,7 @@ from facetgrade.simulate.tissue import Signals
 
 GAIN = 1000.0
 _BORDER_MM = 3.0
+_COIL_LATTICE_MM = 12.0
 _SPINE_DEPTH_MM = 60.0
 _FAT_PPM = 3.4
 # Excitation of about 1 kHz over the slice at 64 Hz per ppm.
@@ -77,7 +83,10 @@ def acquire(
     if imperfections.saturation is not None:
         image *= saturation_profile(imperfections.saturation, wide)
     image = _folded(image, axis, wrapped)
-    magnitude = encode(image, geometry, signals.reference, imperfections, rng)
+    ghosts = _ghosts(scene, geometry, slice_thickness_mm, signals.water, imperfections)
+    magnitude = encode(
+        image, geometry, signals.reference, imperfections, rng, ghosts=ghosts
+    )
     own = _inner(axis, wrapped, geometry.shape[axis])
     magnitude /= sensitivity[own] ** imperfections.coil_correction
     magnitude *= np.float32(GAIN / signals.reference)
@@ -154,6 +163,7 @@ def _sample(
         start,
         geometry,
         slice_thickness_mm,
+        grain_mm=float(grid.geometry.spacing_mm.min()),
     )
 
 
@@ -200,15 +210,54 @@ def _sensitivity(
     imperfections: Imperfections,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """Compute the profile of a coil below the back, with a smooth remaining bias."""
-    lattice = lattice_lps_mm(geometry, 12.0)
-    coarse = scene.body.tissue[::6, ::6, ::6] != Tissue.AIR
-    back_mm = scene.body.geometry.to_lps(np.argwhere(coarse) * 6.0)[:, 1].max()
-    depth_mm = np.maximum(back_mm - lattice[..., 1], 0.0)
-    half_mm = imperfections.coil_depth_mm
-    profile = 1.0 / (1.0 + (depth_mm / half_mm) ** 2)
-    profile *= 1.0 + (_SPINE_DEPTH_MM / half_mm) ** 2
+    """Compute the profile of the coil, with a smooth remaining bias."""
+    lattice = lattice_lps_mm(geometry, _COIL_LATTICE_MM)
+    profile = _coil_profile(scene, lattice, imperfections.coil_depth_mm)
     phases = rng.uniform(0.0, 2.0 * np.pi, 3)
     waves = np.sin(lattice * (2.0 * np.pi / rng.uniform(150.0, 400.0, 3)) + phases)
     profile *= np.exp(imperfections.bias_amplitude * waves.mean(axis=-1) * np.sqrt(6.0))
     return upsample(profile.astype(np.float32), geometry.shape)
+
+
+def _coil_profile(
+    scene: Scene, lattice: NDArray[np.float64], half_mm: float
+) -> NDArray[np.float64]:
+    """Compute what a coil below the back sees, relative to the depth of the spine."""
+    coarse = scene.body.tissue[::6, ::6, ::6] != Tissue.AIR
+    back_mm = scene.body.geometry.to_lps(np.argwhere(coarse) * 6.0)[:, 1].max()
+    depth_mm = np.maximum(back_mm - lattice[..., 1], 0.0)
+    profile: NDArray[np.float64] = 1.0 / (1.0 + (depth_mm / half_mm) ** 2)
+    profile *= 1.0 + (_SPINE_DEPTH_MM / half_mm) ** 2
+    return profile
+
+
+def _ghosts(
+    scene: Scene,
+    geometry: VolumeGeometry,
+    slice_thickness_mm: float,
+    water: NDArray[np.float32],
+    imperfections: Imperfections,
+) -> NDArray[np.complex64] | None:
+    """Make the ghosts of pulsation on a stack, None where nothing pulsates."""
+    axis, pulsation = imperfections.phase_axis, imperfections.pulsation
+    if pulsation is None:
+        return None
+    whole = sampled_view(geometry, axis, pulsation.lines)
+    found = pulsating_signal(scene.body, whole, slice_thickness_mm, water, pulsation)
+    if found is None:
+        return None
+    swing, block = found
+    start = (block[0].start, block[1].start, block[2].start)
+    own = whole.crop(start, (swing.shape[0], swing.shape[1], swing.shape[2]))
+    lattice = lattice_lps_mm(own, _COIL_LATTICE_MM)
+    profile = _coil_profile(scene, lattice, imperfections.coil_depth_mm)
+    swing *= upsample(profile.astype(np.float32), own.shape)
+    if imperfections.saturation is not None:
+        swing *= saturation_profile(imperfections.saturation, own)
+    shown = pulsation_ghosts(swing, block, whole, axis, pulsation)
+    pixels = (whole.shape[axis] - geometry.shape[axis]) // 2
+    placed = list(block)
+    placed[axis] = slice(None)
+    ghosts = np.zeros(geometry.shape, np.complex64)
+    ghosts[tuple(placed)] = shown[_inner(axis, pixels, geometry.shape[axis])]
+    return ghosts

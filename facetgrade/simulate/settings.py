@@ -73,6 +73,9 @@ class ScannerSettings(_Section):
     fat_failure_strength: Share
     slice_shift_mm: Range
     ghost_amplitude: Range
+    pulsation_amplitude: Share
+    pulsation_csf_share: Share
+    heart_rate_bpm: Range
     flow_void: Range
     saturation_probability: Probability
     saturation_distance_mm: Range

@@ -23,6 +23,7 @@ from facetgrade.findings import (
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.simulate.imperfections import Motion
+from facetgrade.simulate.pulsation import Pulsation
 from facetgrade.simulate.scene import Scene, Tissue
 from facetgrade.simulate.truth import fine_truth_masks, grade_masks
 from facetgrade.simulate.vendors import (
@@ -108,6 +109,11 @@ def motion_entry(motion: Motion | None) -> dict[str, Any] | None:
     return None if motion is None else asdict(motion)
 
 
+def _pulsation_amplitude(pulsation: Pulsation | None) -> float:
+    """Return the swing of vessels, 0 where nothing pulsates."""
+    return 0.0 if pulsation is None else round(pulsation.vessel_amplitude, 4)
+
+
 def _displacement_entry(
     displacement_lps: NDArray[np.float64] | None,
 ) -> list[list[float]] | None:
@@ -177,6 +183,7 @@ def _series_entry(series: AcquiredSeries, habit: Habit) -> dict[str, Any]:
         "fat_failures": len(disturbed.fat_failures),
         "motion": motion_entry(disturbed.motion),
         "ghost_amplitude": round(disturbed.ghost_amplitude, 4),
+        "pulsation_amplitude": _pulsation_amplitude(disturbed.pulsation),
         "wrap_share": round(disturbed.wrap_share, 4),
         "displacement_lps": _displacement_entry(series.displacement_lps),
         "blocks": [
