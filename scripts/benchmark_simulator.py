@@ -46,7 +46,7 @@ from facetgrade.simulate.scene import Scene
 from facetgrade.simulate.settings import SimulateSettings
 from facetgrade.train.cases import read_anatomy_settings, read_scanner_settings
 from facetgrade.train.segmenter import BODY_SPACING_MM, COLUMN_SPACING_MM
-from facetgrade.train.segmenter_cases import acquire_view
+from facetgrade.train.segmenter_cases import acquire_joint
 from facetgrade.train.settings import TrainSettings
 
 SHIPPED = Path("models/benchmark/simulator.json")
@@ -268,7 +268,7 @@ def time_views(cached: Path, cases: int, seed: tuple[int, int]) -> tuple[Taken, 
 
     def acquire(number: int) -> int:
         joint = joints[number % len(joints)]
-        view = acquire_view(
+        view = acquire_joint(
             scene, joint, scanner, rng, tissue_spread=settings.tissue_spread
         )
         return len(view.stacks)

@@ -89,7 +89,9 @@ def simulated_series(seed: int, number: int) -> Iterator[tuple[int, list[Volume]
             scanner=config.scanner,
             rng=rng,
         )
-        series = simulated._acquire_series(scene, tissue, protocol, 1, config, rng)
+        series = simulated._acquire_series(
+            scene, tissue, protocol, 1, config, rng, lying=scene
+        )
         suppressed = spec.fat_suppression[0] != "none"
         is_t1 = spec.sequence.startswith("T1")
         kind = (3 if suppressed else 0) if is_t1 else (2 if suppressed else 1)

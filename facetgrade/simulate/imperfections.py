@@ -7,15 +7,17 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from facetgrade.simulate.protocols import FatSuppression, Protocol
+from facetgrade.simulate.pulsation import Pulsation, draw_pulsation
+from facetgrade.simulate.saturation import SaturationBand, draw_saturation
 from facetgrade.simulate.scene import Scene
 from facetgrade.simulate.settings import ScannerSettings
 from facetgrade.simulate.streams import side_stream
 from facetgrade.study import Plane
 
 ROWS, COLUMNS = 1, 2  # in-plane axes of a stack
+_PULSATION_STREAM = 3
 
 
 class Window(StrEnum):
@@ -32,26 +34,6 @@ class FatFailure:
     center_lps_mm: NDArray[np.float64]
     radius_mm: float
     strength: float
-
-
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class SaturationBand:
-    """Half space in front of the spine whose signal is saturated.
-
-    Attributes
-    ----------
-    point_lps_mm, normal : (3,) float64 ndarray
-        Border plane; the normal points into the band.
-    strength : float
-        Share of the signal that is lost.
-    edge_mm : float
-        Softness of the border.
-    """
-
-    point_lps_mm: NDArray[np.float64]
-    normal: NDArray[np.float64]
-    strength: float
-    edge_mm: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,6 +110,8 @@ class Imperfections:
         beyond is folded.
     window : Window
         Weights of the lines of k-space.
+    pulsation : Pulsation or None
+        Flow that ghosts.
     coil_elements : int
         Elements whose magnitudes are added as squares; one makes Rician noise.
     """
@@ -149,6 +133,7 @@ class Imperfections:
     motion: Motion | None = None
     wrap_share: float = 0.0
     window: Window = Window.FERMI
+    pulsation: Pulsation | None = None
     coil_elements: int = 1
 
 
@@ -198,45 +183,13 @@ def draw_imperfections(
         motion=draw_motion(protocol, scanner, side_stream(rng)),
         wrap_share=_wrap_share(protocol, phase_axis, scanner, rng),
         window=Window(str(rng.choice(scanner.windows))),
+        pulsation=draw_pulsation(
+            protocol,
+            phase_axis,
+            scanner,
+            side_stream(rng, number=_PULSATION_STREAM),
+        ),
         coil_elements=int(rng.choice(scanner.coil_elements)),
-    )
-
-
-def draw_saturation(
-    bodies_lps_mm: NDArray[np.float64],
-    forward: NDArray[np.float64],
-    scanner: ScannerSettings,
-    rng: np.random.Generator,
-) -> SaturationBand | None:
-    """Place a band in front of the vertebral bodies, against the motion there.
-
-    Parameters
-    ----------
-    bodies_lps_mm : (N, 3) float64 ndarray
-        Centers of the vertebral bodies.
-    forward : (3,) float64 ndarray
-        Direction from the spine to the belly.
-    scanner : ScannerSettings
-        How often and how far in front.
-    rng : Generator
-        Source of all draws.
-
-    Returns
-    -------
-    SaturationBand or None
-        None when the series has no band.
-    """
-    if rng.random() > scanner.saturation_probability:
-        return None
-    middle = bodies_lps_mm.mean(axis=0)
-    tilted = Rotation.from_rotvec(rng.normal(0.0, np.deg2rad(4.0), 3)).apply(forward)
-    foremost_mm = float(((bodies_lps_mm - middle) @ forward).max())
-    ahead_mm = foremost_mm + rng.uniform(*scanner.saturation_distance_mm)
-    return SaturationBand(
-        point_lps_mm=middle + ahead_mm * forward,
-        normal=tilted / np.linalg.norm(tilted),
-        strength=rng.uniform(0.6, 0.98),
-        edge_mm=rng.uniform(2.0, 8.0),
     )
 
 

@@ -17,6 +17,8 @@ def encode(
     reference: float,
     imperfections: Imperfections,
     rng: np.random.Generator,
+    *,
+    ghosts: NDArray[np.complex64] | None = None,
 ) -> NDArray[np.float32]:
     """Pass every slice through its k-space and return the magnitude.
 
@@ -32,10 +34,14 @@ def encode(
         Truncation, window, noise, ghosts, motion.
     rng : Generator
         Noise and shifts.
+    ghosts : (slice, row, column) complex64 ndarray or None
+        Ghosts of what pulsates.
     """
     noise = _noise(image.shape, reference, imperfections, rng)
     if imperfections.motion is None:
         noise += image
+    if ghosts is not None:
+        noise += ghosts
     kspace = scipy.fft.fft2(noise, overwrite_x=True)
     if imperfections.motion is not None:
         kspace += _moving_kspace(

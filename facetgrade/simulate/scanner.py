@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from facetgrade.geometry import Volume, VolumeGeometry
 from facetgrade.simulate.fields import lattice_lps_mm, upsample
-from facetgrade.simulate.imperfections import Imperfections, SaturationBand
+from facetgrade.simulate.imperfections import Imperfections
 from facetgrade.simulate.kspace import encode
+from facetgrade.simulate.pulsation import (
+    pulsating_signal,
+    pulsation_ghosts,
+    sampled_view,
+)
 from facetgrade.simulate.rendering import RenderContext, render_block
+from facetgrade.simulate.sampling import (
+    Limits,
+    crop_limits,
+    integrate_slices,
+    overlap,
+)
+from facetgrade.simulate.saturation import saturation_profile
 from facetgrade.simulate.scene import Scene, SceneGrid, Tissue
 from facetgrade.simulate.tissue import Signals
 
 GAIN = 1000.0
 _BORDER_MM = 3.0
+_COIL_LATTICE_MM = 12.0
 _SPINE_DEPTH_MM = 60.0
 _FAT_PPM = 3.4
 # Excitation of about 1 kHz over the slice at 64 Hz per ppm.
@@ -71,7 +83,10 @@ def acquire(
     if imperfections.saturation is not None:
         image *= saturation_profile(imperfections.saturation, wide)
     image = _folded(image, axis, wrapped)
-    magnitude = encode(image, geometry, signals.reference, imperfections, rng)
+    ghosts = _ghosts(scene, geometry, slice_thickness_mm, signals.water, imperfections)
+    magnitude = encode(
+        image, geometry, signals.reference, imperfections, rng, ghosts=ghosts
+    )
     own = _inner(axis, wrapped, geometry.shape[axis])
     magnitude /= sensitivity[own] ** imperfections.coil_correction
     magnitude *= np.float32(GAIN / signals.reference)
@@ -108,22 +123,16 @@ def _integrate(
     context: RenderContext,
 ) -> NDArray[np.float32]:
     """Integrate both grids of the scene over the slices; the column goes first."""
-    inner, block = _overlap(scene.column.geometry, geometry)
+    inner, block = overlap(scene.column.geometry, geometry)
     weight = None if inner is None else _weight(scene.column.geometry, inner)
     if weight is not None and inner is not None and _covers(weight, geometry):
         return _sample_column(scene.column, inner, slice_thickness_mm, context)
-    limits = _crop_limits(scene.body.geometry, geometry, slice_thickness_mm)
+    limits = crop_limits(scene.body.geometry, geometry, slice_thickness_mm)
     image = _sample(scene.body, geometry, slice_thickness_mm, limits, context)
     if weight is not None and inner is not None:
         fine = _sample_column(scene.column, inner, slice_thickness_mm, context)
         image[block] += weight * (fine - image[block])
     return image
-
-
-_Block = tuple[slice, slice, slice]
-
-
-_Limits = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 def _sample_column(
@@ -133,7 +142,7 @@ def _sample_column(
     context: RenderContext,
 ) -> NDArray[np.float32]:
     """Integrate the column, whose border the body grid hides."""
-    start, stop = _crop_limits(column.geometry, geometry, slice_thickness_mm)
+    start, stop = crop_limits(column.geometry, geometry, slice_thickness_mm)
     shape = np.array(column.geometry.shape)
     within = (np.clip(start, 0, shape - 1), np.clip(stop, 1, shape))
     return _sample(column, geometry, slice_thickness_mm, within, context)
@@ -143,49 +152,19 @@ def _sample(
     grid: SceneGrid,
     geometry: VolumeGeometry,
     slice_thickness_mm: float,
-    limits: _Limits,
+    limits: Limits,
     context: RenderContext,
 ) -> NDArray[np.float32]:
     """Integrate the signal of one scene grid over the slice profile."""
-    spacing_mm = float(grid.geometry.spacing_mm.min())
-    count = int(np.clip(np.ceil(1.2 * slice_thickness_mm / (1.6 * spacing_mm)), 1, 6))
-    offsets = ((np.arange(count) + 0.5) / count - 0.5) * 1.2  # in thicknesses
-    weights = 1.0 / (1.0 + (2.0 * np.abs(offsets)) ** 10)
     start, stop = limits
-    signal = render_block(grid, start, stop, context)
-    matrix = np.linalg.inv(grid.geometry.index_to_lps) @ geometry.index_to_lps
-    slices = slice_thickness_mm / geometry.spacing_mm[0]
-    image = np.zeros(geometry.shape, np.float32)
-    for offset, weight in zip(offsets, weights / weights.sum(), strict=True):
-        origin = matrix[:3, 3] + matrix[:3, 0] * offset * slices - start
-        image += np.float32(weight) * ndimage.affine_transform(
-            signal,
-            matrix[:3, :3],
-            offset=origin,
-            output_shape=geometry.shape,
-            order=1,
-            mode="nearest",
-            output=np.float32,
-        )
-    return image
-
-
-def _crop_limits(
-    grid: VolumeGeometry, geometry: VolumeGeometry, slice_thickness_mm: float
-) -> _Limits:
-    """Find the block of indices that a stack touches; it may leave the grid."""
-    index = grid.to_index(_corners_lps_mm(geometry))
-    margin = (0.6 * slice_thickness_mm + 3.0) / grid.spacing_mm
-    start = np.floor(index.min(axis=0) - margin).astype(np.int64)
-    stop = np.ceil(index.max(axis=0) + margin).astype(np.int64) + 1
-    return start, stop
-
-
-def _corners_lps_mm(geometry: VolumeGeometry) -> NDArray[np.float64]:
-    """Return the eight corner voxel centers of a grid."""
-    ends = [(0, count - 1) for count in geometry.shape]
-    corners = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(8, 3)
-    return geometry.to_lps(corners)
+    return integrate_slices(
+        render_block(grid, start, stop, context),
+        grid.geometry,
+        start,
+        geometry,
+        slice_thickness_mm,
+        grain_mm=float(grid.geometry.spacing_mm.min()),
+    )
 
 
 def _fat_shift_lps_mm(
@@ -204,26 +183,6 @@ def _metal_shift_lps_mm(
     in_plane = _fat_shift_lps_mm(geometry, imperfections) / _FAT_PPM
     across: NDArray[np.float64] = geometry.axes[0] * slice_thickness_mm
     return in_plane + _SLICE_SHIFT_PER_PPM * across
-
-
-def _overlap(
-    column: VolumeGeometry, geometry: VolumeGeometry
-) -> tuple[VolumeGeometry | None, _Block]:
-    """Find the block of a stack that lies over the column grid."""
-    index = geometry.to_index(_corners_lps_mm(column))
-    last = np.array(geometry.shape) - 1
-    start = np.clip(np.floor(index.min(axis=0)), 0, None).astype(int)
-    stop = np.clip(np.ceil(index.max(axis=0)), None, last).astype(int) + 1
-    block = (
-        slice(start[0], stop[0]),
-        slice(start[1], stop[1]),
-        slice(start[2], stop[2]),
-    )
-    if (stop <= start).any():
-        return None, block
-    size = tuple(int(n) for n in stop - start)
-    corner = (int(start[0]), int(start[1]), int(start[2]))
-    return geometry.crop(corner, (size[0], size[1], size[2])), block
 
 
 def _weight(column: VolumeGeometry, inner: VolumeGeometry) -> NDArray[np.float32]:
@@ -251,25 +210,54 @@ def _sensitivity(
     imperfections: Imperfections,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """Compute the profile of a coil below the back, with a smooth remaining bias."""
-    lattice = lattice_lps_mm(geometry, 12.0)
-    coarse = scene.body.tissue[::6, ::6, ::6] != Tissue.AIR
-    back_mm = scene.body.geometry.to_lps(np.argwhere(coarse) * 6.0)[:, 1].max()
-    depth_mm = np.maximum(back_mm - lattice[..., 1], 0.0)
-    half_mm = imperfections.coil_depth_mm
-    profile = 1.0 / (1.0 + (depth_mm / half_mm) ** 2)
-    profile *= 1.0 + (_SPINE_DEPTH_MM / half_mm) ** 2
+    """Compute the profile of the coil, with a smooth remaining bias."""
+    lattice = lattice_lps_mm(geometry, _COIL_LATTICE_MM)
+    profile = _coil_profile(scene, lattice, imperfections.coil_depth_mm)
     phases = rng.uniform(0.0, 2.0 * np.pi, 3)
     waves = np.sin(lattice * (2.0 * np.pi / rng.uniform(150.0, 400.0, 3)) + phases)
     profile *= np.exp(imperfections.bias_amplitude * waves.mean(axis=-1) * np.sqrt(6.0))
     return upsample(profile.astype(np.float32), geometry.shape)
 
 
-def saturation_profile(
-    band: SaturationBand, geometry: VolumeGeometry
-) -> NDArray[np.float32]:
-    """Compute the share of the signal that a saturation band leaves, on a grid."""
-    lattice = lattice_lps_mm(geometry, 6.0)
-    beyond_mm = (lattice - band.point_lps_mm) @ band.normal
-    inside = 1.0 / (1.0 + np.exp(-beyond_mm / band.edge_mm))
-    return upsample((1.0 - band.strength * inside).astype(np.float32), geometry.shape)
+def _coil_profile(
+    scene: Scene, lattice: NDArray[np.float64], half_mm: float
+) -> NDArray[np.float64]:
+    """Compute what a coil below the back sees, relative to the depth of the spine."""
+    coarse = scene.body.tissue[::6, ::6, ::6] != Tissue.AIR
+    back_mm = scene.body.geometry.to_lps(np.argwhere(coarse) * 6.0)[:, 1].max()
+    depth_mm = np.maximum(back_mm - lattice[..., 1], 0.0)
+    profile: NDArray[np.float64] = 1.0 / (1.0 + (depth_mm / half_mm) ** 2)
+    profile *= 1.0 + (_SPINE_DEPTH_MM / half_mm) ** 2
+    return profile
+
+
+def _ghosts(
+    scene: Scene,
+    geometry: VolumeGeometry,
+    slice_thickness_mm: float,
+    water: NDArray[np.float32],
+    imperfections: Imperfections,
+) -> NDArray[np.complex64] | None:
+    """Make the ghosts of pulsation on a stack, None where nothing pulsates."""
+    axis, pulsation = imperfections.phase_axis, imperfections.pulsation
+    if pulsation is None:
+        return None
+    whole = sampled_view(geometry, axis, pulsation.lines)
+    found = pulsating_signal(scene.body, whole, slice_thickness_mm, water, pulsation)
+    if found is None:
+        return None
+    swing, block = found
+    start = (block[0].start, block[1].start, block[2].start)
+    own = whole.crop(start, (swing.shape[0], swing.shape[1], swing.shape[2]))
+    lattice = lattice_lps_mm(own, _COIL_LATTICE_MM)
+    profile = _coil_profile(scene, lattice, imperfections.coil_depth_mm)
+    swing *= upsample(profile.astype(np.float32), own.shape)
+    if imperfections.saturation is not None:
+        swing *= saturation_profile(imperfections.saturation, own)
+    shown = pulsation_ghosts(swing, block, whole, axis, pulsation)
+    pixels = (whole.shape[axis] - geometry.shape[axis]) // 2
+    placed = list(block)
+    placed[axis] = slice(None)
+    ghosts = np.zeros(geometry.shape, np.complex64)
+    ghosts[tuple(placed)] = shown[_inner(axis, pixels, geometry.shape[axis])]
+    return ghosts

@@ -85,6 +85,9 @@ class ScannerSettings(_Section):
     fat_failure_strength: Share
     slice_shift_mm: Range
     ghost_amplitude: Range
+    pulsation_amplitude: Share
+    pulsation_csf_share: Share
+    heart_rate_bpm: Range
     flow_void: Range
     saturation_probability: Probability
     saturation_distance_mm: Range
@@ -119,6 +122,9 @@ class StudySettings(_Section):
     blocks_probability: Probability
     tilt_deg: Range
     shift_mm: Range
+    shift_between_probability: Probability
+    shift_between_mm: Range
+    rotation_between_deg: Range
     transfer_syntaxes: tuple[str, ...]
     habits: dict[str, float]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def side_stream(rng: np.random.Generator) -> np.random.Generator:
+def side_stream(rng: np.random.Generator, *, number: int = 1) -> np.random.Generator:
     """Return a stream of its own that leaves the draws of another as they are.
 
     What can be switched off draws from it, so that a seed gives the same patient with
@@ -15,6 +15,9 @@ def side_stream(rng: np.random.Generator) -> np.random.Generator:
     ----------
     rng : Generator
         On PCG64; its state decides the new stream.
+    number : int
+        Which of the streams beside. Two of one number overlap if `rng` drew little in
+        between; those of different numbers never do.
 
     Raises
     ------
@@ -24,4 +27,4 @@ def side_stream(rng: np.random.Generator) -> np.random.Generator:
     source = rng.bit_generator
     if not isinstance(source, np.random.PCG64):
         raise TypeError(f"rng must be on PCG64, got {type(source).__name__}")
-    return np.random.Generator(source.jumped())
+    return np.random.Generator(source.jumped(number))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -17,6 +17,11 @@ from facetgrade.geometry import VolumeGeometry
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.simulate.anatomy import build_scene
 from facetgrade.simulate.imperfections import draw_imperfections
+from facetgrade.simulate.movement import (
+    displacement_lps,
+    move_between,
+    series_of_truth,
+)
 from facetgrade.simulate.pathology import (
     add_lookalikes,
     add_pathology,
@@ -62,7 +67,8 @@ class SimulatedStudy:
     Attributes
     ----------
     scene : Scene
-        Patient in the scanner, with pathology.
+        Patient with pathology, as during the first series that shows edema, or the
+        first of all if none does: the pose of the truth.
     examination : Examination
         Papers of the visit.
     series : tuple of AcquiredSeries
@@ -177,11 +183,14 @@ def simulate_study(
         habit=Habit(str(rng.choice(habits, p=weights / weights.sum()))),
         transfer_syntax=str(rng.choice(config.study.transfer_syntaxes)),
     )
-    posed = _pose(scene, config, rng)
+    planned = _pose(scene, config, rng)
     field_t = float(rng.choice(config.scanner.field_t))
-    series = []
     listed = study_series(config, field_t, rng)
-    for number, (name, stream) in enumerate(listed, start=2):
+    poses = move_between(planned, len(listed), config.study, rng)
+    series = []
+    for number, ((name, stream), lying) in enumerate(
+        zip(listed, poses, strict=True), start=2
+    ):
         protocol = draw_protocol(
             name,
             config.protocols[name],
@@ -189,8 +198,12 @@ def simulate_study(
             scanner=config.scanner,
             rng=stream,
         )
-        series.append(_acquire_series(posed, subject, protocol, number, config, stream))
-    return SimulatedStudy(scene=posed, examination=examination, series=tuple(series))
+        series.append(
+            _acquire_series(
+                planned, subject, protocol, number, config, stream, lying=lying
+            )
+        )
+    return _in_pose_of_truth(examination, series, poses)
 
 
 def write_study(
@@ -276,27 +289,46 @@ def _pose(scene: Scene, config: SimulateSettings, rng: np.random.Generator) -> S
     )
 
 
+def _in_pose_of_truth(
+    examination: Examination, series: list[AcquiredSeries], poses: tuple[Scene, ...]
+) -> SimulatedStudy:
+    """Choose the pose of the truth and say how the patient lay in each series."""
+    truth = poses[series_of_truth([one.protocol.sequence for one in series])]
+    return SimulatedStudy(
+        scene=truth,
+        examination=examination,
+        series=tuple(
+            replace(one, displacement_lps=displacement_lps(truth, lying))
+            for one, lying in zip(series, poses, strict=True)
+        ),
+    )
+
+
 def _acquire_series(
-    scene: Scene,
+    planned: Scene,
     subject: SubjectTissue,
     protocol: Protocol,
     number: int,
     config: SimulateSettings,
     rng: np.random.Generator,
+    *,
+    lying: Scene,
 ) -> AcquiredSeries:
-    """Place and acquire all blocks of one series."""
+    """Place all blocks of one series as planned and acquire them of who lies there."""
     signals = physics_signals(protocol, subject)
-    imperfections = draw_imperfections(protocol, scene, scanner=config.scanner, rng=rng)
+    imperfections = draw_imperfections(
+        protocol, planned, scanner=config.scanner, rng=rng
+    )
     volumes = [
         acquire(
-            scene,
+            lying,
             geometry,
             slice_thickness_mm=protocol.slice_thickness_mm,
             signals=signals,
             imperfections=imperfections,
             rng=rng,
         )
-        for geometry in _place(scene, protocol, config, rng)
+        for geometry in _place(planned, protocol, config, rng)
     ]
     return AcquiredSeries(
         number=number,

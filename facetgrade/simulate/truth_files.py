@@ -23,6 +23,7 @@ from facetgrade.findings import (
 from facetgrade.geometry import VolumeGeometry
 from facetgrade.grade.settings import GradeSettings
 from facetgrade.simulate.imperfections import Motion
+from facetgrade.simulate.pulsation import Pulsation
 from facetgrade.simulate.scene import Scene, Tissue
 from facetgrade.simulate.truth import fine_truth_masks, grade_masks
 from facetgrade.simulate.vendors import (
@@ -47,12 +48,16 @@ def write_truth(
 ) -> None:
     """Write truth.json and the masks of every joint.
 
+    A patient may shift between series. Positions and masks are those during the first
+    series that shows edema, or during the first of all if none does;
+    ``displacement_lps`` of a series maps them to where they were during that series.
+
     Parameters
     ----------
     folder : Path
         The study's ``truth`` folder; made if missing.
     scene : Scene
-        Patient as scanned.
+        Patient in the pose of the truth.
     series : tuple of AcquiredSeries
         What was acquired.
     examination : Examination
@@ -68,7 +73,7 @@ def write_truth(
         extents, result = grade_masks(masks, grade)
         entry = _joint_entry(joint, frame, extents, result)
         entry["covered"] = {
-            written_uid(s.uid, habit): _covered(frame, s) for s in series
+            written_uid(s.uid, habit): covered_share(frame, s) for s in series
         }
         entry["metal_mm"] = metal_distance_mm(scene, frame)
         entry["masks"] = _write_masks(folder, masks, joint)
@@ -102,6 +107,21 @@ def write_truth(
 def motion_entry(motion: Motion | None) -> dict[str, Any] | None:
     """Describe how the patient moved during a series, None if not at all."""
     return None if motion is None else asdict(motion)
+
+
+def _pulsation_amplitude(pulsation: Pulsation | None) -> float:
+    """Return the swing of vessels, 0 where nothing pulsates."""
+    return 0.0 if pulsation is None else round(pulsation.vessel_amplitude, 4)
+
+
+def _displacement_entry(
+    displacement_lps: NDArray[np.float64] | None,
+) -> list[list[float]] | None:
+    """Describe how the patient lay displaced from the truth, None if not at all."""
+    if displacement_lps is None:
+        return None
+    rounded: list[list[float]] = displacement_lps.round(6).tolist()
+    return rounded
 
 
 def metal_distance_mm(scene: Scene, frame: JointFrame) -> float | None:
@@ -163,7 +183,9 @@ def _series_entry(series: AcquiredSeries, habit: Habit) -> dict[str, Any]:
         "fat_failures": len(disturbed.fat_failures),
         "motion": motion_entry(disturbed.motion),
         "ghost_amplitude": round(disturbed.ghost_amplitude, 4),
+        "pulsation_amplitude": _pulsation_amplitude(disturbed.pulsation),
         "wrap_share": round(disturbed.wrap_share, 4),
+        "displacement_lps": _displacement_entry(series.displacement_lps),
         "blocks": [
             {
                 "shape": list(volume.geometry.shape),
@@ -174,12 +196,15 @@ def _series_entry(series: AcquiredSeries, habit: Habit) -> dict[str, Any]:
     }
 
 
-def _covered(frame: JointFrame, series: AcquiredSeries) -> float:
+def covered_share(frame: JointFrame, series: AcquiredSeries) -> float:
     """Return the share of a joint's surroundings that lies within a series."""
     steps = np.linspace(-_AROUND_JOINT_MM, _AROUND_JOINT_MM, 9)
     offsets = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)
     ball = offsets[np.linalg.norm(offsets, axis=1) <= _AROUND_JOINT_MM]
     points = frame.center_lps_mm + ball
+    if series.displacement_lps is not None:
+        turn, shift_mm = series.displacement_lps[:3, :3], series.displacement_lps[:3, 3]
+        points = points @ turn.T + shift_mm
     inside = np.zeros(len(points), bool)
     for volume in series.volumes:
         inside |= volume.geometry.contains(points)

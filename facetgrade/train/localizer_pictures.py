@@ -18,9 +18,8 @@ from facetgrade.localize.canonical import AXES, CROP_SHAPE, normalize, to_canoni
 from facetgrade.localize.heatmaps import half_geometry
 from facetgrade.localize.ranks import CLASSES
 from facetgrade.simulate.fields import smooth_noise, upsample
-from facetgrade.simulate.imperfections import draw_saturation
 from facetgrade.simulate.protocols import FatSuppression, draw_protocol
-from facetgrade.simulate.scanner import saturation_profile
+from facetgrade.simulate.saturation import draw_saturation, saturation_profile
 from facetgrade.simulate.scene import Tissue
 from facetgrade.simulate.series_list import name_at_field
 from facetgrade.simulate.settings import SimulateSettings

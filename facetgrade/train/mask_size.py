@@ -27,7 +27,7 @@ def match_mask_size(
     network : Module
         A joint segmenter, whose `head.bias` is changed in place.
     items : list of dict
-        Drawn joints, from `draw_item` or `draw_annotated`.
+        Drawn joints, from `SegmenterDataset` or `draw_annotated`.
     like : Module or None
         Another joint segmenter, or None for the truth.
     """

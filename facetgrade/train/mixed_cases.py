@@ -17,12 +17,8 @@ from facetgrade.anatomy import Structure
 from facetgrade.segment.patches import contrast_index
 from facetgrade.study import Sequence as Contrast
 from facetgrade.train.annotated import NO_GRADE, AnnotatedView, read_annotated
-from facetgrade.train.segmenter_cases import (
-    LARGEST_STACKS,
-    JointView,
-    show_stacks,
-    warped,
-)
+from facetgrade.train.joint_views import JointView
+from facetgrade.train.segmenter_cases import LARGEST_STACKS, show_stacks, warped
 from facetgrade.train.settings import RenderSettings
 from facetgrade.train.warp import draw_warp
 

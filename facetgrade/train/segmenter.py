@@ -27,6 +27,7 @@ from facetgrade.train.cases import (
     read_pathology_settings,
     read_scanner_settings,
 )
+from facetgrade.train.joint_views import write_joint
 from facetgrade.train.losses import class_loss, lesion_loss, partial_class_loss
 from facetgrade.train.manifest import read_manifest
 from facetgrade.train.mask_size import STRUCTURES, match_mask_size
@@ -37,7 +38,7 @@ from facetgrade.train.mixed_cases import (
     only_reader,
 )
 from facetgrade.train.processes import device_of, prepare_alone, to_device
-from facetgrade.train.segmenter_cases import SegmenterDataset, acquire_view, write_view
+from facetgrade.train.segmenter_cases import SegmenterDataset, acquire_joint
 from facetgrade.train.settings import CaseSettings, DataSettings, TrainSettings
 from facetgrade.train.splits import lock_splits
 from facetgrade.train.weak_loss import grade_loss
@@ -244,8 +245,8 @@ def make_segmenter_case(settings: CaseSettings, case: PlannedCase) -> None:
     scene = add_pathology(scene, grades, rng, pathology, rules)
     for number, joint in enumerate(chosen):
         for view in range(settings.views_per_joint):
-            write_view(
-                acquire_view(
+            write_joint(
+                acquire_joint(
                     scene, joint, scanner, rng, tissue_spread=settings.tissue_spread
                 ),
                 case.folder / f"joint{number}-view{view}.npz",

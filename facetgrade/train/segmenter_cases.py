@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from facetgrade.anatomy import FacetJoint, Lesion
 from facetgrade.findings import JointFrame
-from facetgrade.geometry import VolumeGeometry
+from facetgrade.geometry import Volume, VolumeGeometry
 from facetgrade.segment.patches import (
     GRID_SPACING_MM,
     contrast_index,
@@ -24,15 +24,21 @@ from facetgrade.segment.patches import (
     sample_series,
 )
 from facetgrade.simulate.imperfections import draw_imperfections
+from facetgrade.simulate.movement import move_between, series_of_truth
 from facetgrade.simulate.protocols import Protocol, draw_protocol
 from facetgrade.simulate.scanner import acquire
 from facetgrade.simulate.scene import Scene
 from facetgrade.simulate.series_list import view_series
 from facetgrade.simulate.settings import SimulateSettings
-from facetgrade.simulate.tissue import draw_subject_tissue, physics_signals
+from facetgrade.simulate.tissue import (
+    SubjectTissue,
+    draw_subject_tissue,
+    physics_signals,
+)
 from facetgrade.simulate.truth import truth_joint_masks
 from facetgrade.study import Plane
 from facetgrade.study import Sequence as Contrast
+from facetgrade.train.joint_views import JointView, ScannedJoint, read_joint
 from facetgrade.train.settings import USUAL_GAMMA, RenderSettings
 from facetgrade.train.warp import Warp, draw_warp
 
@@ -50,45 +56,29 @@ BLURRED = 0.5  # share of the stacks, where settings ask for blur
 FLUID = (Contrast.T2, Contrast.T2_FS, Contrast.T1_FS_POST)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True, slots=True)
-class JointView:
-    """One joint as one set of series showed it, on the segmenter's grid.
-
-    Attributes
-    ----------
-    stacks : (S, 3, H, R, C) float16 ndarray
-        From `sample_series`.
-    contrasts : (S,) uint8 ndarray
-        Contrast index of each.
-    structures : (H, R, C) uint8 ndarray
-        True `Structure` labels.
-    lesions : (4, H, R, C) uint8 ndarray
-        True fractions times 255, in the order of `Lesion`.
-    """
-
-    stacks: NDArray[np.float16]
-    contrasts: NDArray[np.uint8]
-    structures: NDArray[np.uint8]
-    lesions: NDArray[np.uint8]
-
-
-def acquire_view(
+def acquire_joint(
     scene: Scene,
     joint: FacetJoint,
     settings: SimulateSettings,
     rng: np.random.Generator,
     *,
     tissue_spread: float = 1.0,
-) -> JointView:
+) -> ScannedJoint:
     """Acquire every protocol around one joint and resample it as inference would.
 
-    A protocol that takes the place of another does so in its share of the cases.
+    A protocol that takes the place of another does so in its share of the cases. The
+    patient may shift before every series. The grid lies, with the error of the
+    localizer, on the joint as during the first series that shows edema.
     """
-    grid = joint_grid(disturbed_frame(scene.joints[joint], rng))
+    listed = [one for one in settings.protocols.values() if one.instead is None]
+    poses = move_between(scene, len(listed), settings.study, rng)
+    graded = poses[series_of_truth([one.sequence for one in listed])]
+    grid = joint_grid(disturbed_frame(graded.joints[joint], rng))
     subject = draw_subject_tissue(rng, spread=tissue_spread)
     field_t = float(rng.choice(settings.scanner.field_t))
-    stacks, contrasts = [], []
-    for name, stream in view_series(settings, field_t, rng):
+    stacks, contrasts, lying = [], [], []
+    series = view_series(settings, field_t, rng)
+    for (name, stream), moved in zip(series, poses, strict=True):
         protocol = draw_protocol(
             name,
             settings.protocols[name],
@@ -96,51 +86,27 @@ def acquire_view(
             scanner=settings.scanner,
             rng=stream,
         )
-        imperfections = draw_imperfections(
-            protocol, scene, scanner=settings.scanner, rng=stream
-        )
-        volume = acquire(
-            scene,
-            _region(scene, scene.joints[joint], protocol, stream),
-            slice_thickness_mm=protocol.slice_thickness_mm,
-            signals=physics_signals(protocol, subject),
-            # The region is no field of view of its own.
-            imperfections=replace(imperfections, wrap_share=0.0),
-            rng=stream,
+        volume = _acquire_region(
+            scene, moved, joint, protocol, subject, settings, stream
         )
         sampled = sample_series([volume], grid)
         if sampled is not None:
             stacks.append(sampled.astype(np.float16))
             contrasts.append(contrast_index(protocol.sequence))
-    truth = truth_joint_masks(scene, joint, grid)
-    lesions = np.stack([truth.lesions[lesion] for lesion in Lesion])
-    return JointView(
+            lying.append(moved)
+    different = list(dict.fromkeys(lying))
+    structures, lesions = _truth(different, joint, grid)
+    return ScannedJoint(
         stacks=np.stack(stacks),
         contrasts=np.array(contrasts, np.uint8),
-        structures=truth.structures,
-        lesions=np.rint(lesions * 255).astype(np.uint8),
+        pose=np.array([different.index(one) for one in lying], np.uint8),
+        structures=structures,
+        lesions=lesions,
     )
-
-
-def write_view(view: JointView, path: Path) -> None:
-    """Write one view, uncompressed for fast reading."""
-    np.savez(
-        path,
-        stacks=view.stacks,
-        contrasts=view.contrasts,
-        structures=view.structures,
-        lesions=view.lesions,
-    )
-
-
-def read_view(path: Path) -> JointView:
-    """Read what `write_view` wrote."""
-    with np.load(path, allow_pickle=False) as kept:
-        return JointView(**{key: kept[key] for key in kept.files})
 
 
 class SegmenterDataset(Dataset[dict[str, Tensor]]):
-    """Endless draws of a view, its shape, stacks and disturbances."""
+    """Endless draws of a joint, its shape, stacks and disturbances."""
 
     def __init__(
         self, paths: Sequence[Path], seed: int, render: RenderSettings | None = None
@@ -156,9 +122,8 @@ class SegmenterDataset(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """Return the stacks of one joint, padded, and its truth."""
         rng = np.random.default_rng([self.seed, index])
-        view = read_view(self.paths[int(rng.integers(len(self.paths)))])
-        warp = draw_warp(self.render, rng)
-        return draw_item(warped(view, warp) if warp else view, rng, self.render)
+        joint = read_joint(self.paths[int(rng.integers(len(self.paths)))])
+        return draw_item(joint, rng, self.render)
 
 
 def warped(view: JointView, warp: Warp) -> JointView:
@@ -185,12 +150,15 @@ def warped(view: JointView, warp: Warp) -> JointView:
 
 
 def draw_item(
-    view: JointView,
+    joint: ScannedJoint,
     rng: np.random.Generator,
     render: RenderSettings | None = None,
 ) -> dict[str, Tensor]:
-    """Choose some stacks, disturb them, and say what their truth can be."""
-    return show_stacks(view, _choose(view.contrasts, rng), rng, render)
+    """Draw a shape, choose some stacks, disturb them, and say what their truth is."""
+    warp = draw_warp(render, rng)
+    chosen = _choose(joint.contrasts, rng)
+    view = joint.seen_by(chosen)
+    return show_stacks(warped(view, warp) if warp else view, chosen, rng, render)
 
 
 def show_stacks(
@@ -236,6 +204,40 @@ def disturbed_frame(frame: JointFrame, rng: np.random.Generator) -> JointFrame:
         posterior=turn @ frame.posterior,
         lateral=turn @ frame.lateral,
     )
+
+
+def _acquire_region(
+    planned: Scene,
+    lying: Scene,
+    joint: FacetJoint,
+    protocol: Protocol,
+    subject: SubjectTissue,
+    settings: SimulateSettings,
+    rng: np.random.Generator,
+) -> Volume:
+    """Acquire one protocol around a joint, its slices where they were planned."""
+    imperfections = draw_imperfections(
+        protocol, planned, scanner=settings.scanner, rng=rng
+    )
+    return acquire(
+        lying,
+        _region(planned, planned.joints[joint], protocol, rng),
+        slice_thickness_mm=protocol.slice_thickness_mm,
+        signals=physics_signals(protocol, subject),
+        # The region is no field of view of its own.
+        imperfections=replace(imperfections, wrap_share=0.0),
+        rng=rng,
+    )
+
+
+def _truth(
+    poses: Sequence[Scene], joint: FacetJoint, grid: VolumeGeometry
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return true structures and lesions in every pose."""
+    masks = [truth_joint_masks(scene, joint, grid) for scene in poses]
+    lesions = np.stack([[one.lesions[k] for k in Lesion] for one in masks])
+    structures = np.stack([one.structures for one in masks])
+    return structures, np.rint(lesions * 255).astype(np.uint8)
 
 
 def _region(

@@ -95,6 +95,12 @@ def test_a_side_stream_leaves_the_draws_as_they_are():
     assert not np.isin(apart, np.random.default_rng(5).random(3)).any()
 
 
+def test_side_streams_of_different_numbers_never_meet():
+    rng = np.random.default_rng(5)
+    first = side_stream(rng).random(50)
+    assert not np.isin(side_stream(rng, number=2).random(50), first).any()
+
+
 def test_a_side_stream_needs_a_generator_that_can_jump_aside():
     rng = np.random.Generator(np.random.Philox(3))
     with pytest.raises(TypeError, match="PCG64"):

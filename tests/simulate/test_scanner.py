@@ -11,9 +11,9 @@ from facetgrade.simulate.imperfections import (
     Imperfections,
     Motion,
     Pose,
-    SaturationBand,
     Window,
 )
+from facetgrade.simulate.saturation import SaturationBand
 from facetgrade.simulate.scanner import GAIN, acquire
 from facetgrade.simulate.scene import Tissue
 from facetgrade.simulate.tissue import LesionSignal, Signals

@@ -95,6 +95,12 @@ def test_truth_tells_how_each_series_was_disturbed(written):
         kept_mm = entry["acquired_pixel_mm"] * disturbed.kept_phase
         assert kept_mm == pytest.approx(series.protocol.pixel_mm, abs=0.001)
         assert entry["ghost_amplitude"] == round(disturbed.ghost_amplitude, 4)
+        beating = disturbed.pulsation.vessel_amplitude
+        assert entry["pulsation_amplitude"] == round(beating, 4)
+        moved = series.displacement_lps
+        assert entry["displacement_lps"] == (
+            None if moved is None else moved.round(6).tolist()
+        )
         assert entry["wrap_share"] == round(disturbed.wrap_share, 4)
 
 

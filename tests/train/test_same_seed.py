@@ -15,11 +15,11 @@ from facetgrade.simulate.scene import Tissue
 from facetgrade.study import Sequence
 from facetgrade.train import localizer
 from facetgrade.train.checkpoint import TrainState
+from facetgrade.train.joint_views import ScannedJoint, write_joint
 from facetgrade.train.localizer import LocalizerTask
 from facetgrade.train.localizer_cases import LocalizerCase, write_case
 from facetgrade.train.loop import run
 from facetgrade.train.segmenter import SegmenterTask
-from facetgrade.train.segmenter_cases import JointView, write_view
 from facetgrade.train.settings import TrainSettings
 
 SEEN = (Sequence.T2, Sequence.T2_FS, Sequence.T1_FS_POST)
@@ -46,18 +46,19 @@ def finished_patient(folder: Path, split: str) -> Path:
     return patient
 
 
-def write_joint(patient: Path) -> None:
+def write_noise(patient: Path) -> None:
     """Write noise with a structure and lesions, on the grid of the segmenter."""
     rng = np.random.default_rng(5)
     structures = np.zeros(GRID_SHAPE, np.uint8)
     structures[10:20, 20:40, 20:40] = rng.integers(1, 13, (10, 20, 20))
-    view = JointView(
+    joint = ScannedJoint(
         stacks=rng.random((len(SEEN), 3, *GRID_SHAPE)).astype(np.float16),
         contrasts=np.array([contrast_index(one) for one in SEEN], np.uint8),
-        structures=structures,
-        lesions=rng.integers(0, 256, (4, *GRID_SHAPE)).astype(np.uint8),
+        pose=np.zeros(len(SEEN), np.uint8),
+        structures=structures[None],
+        lesions=rng.integers(0, 256, (1, 4, *GRID_SHAPE)).astype(np.uint8),
     )
-    write_view(view, patient / "joint0-view0.npz")
+    write_joint(joint, patient / "joint0-view0.npz")
 
 
 def write_spine(patient: Path) -> None:
@@ -86,7 +87,7 @@ def weights(state: TrainState) -> torch.Tensor:
 
 
 def trained_segmenter(folder: Path, seed: int) -> torch.Tensor:
-    write_joint(finished_patient(folder, "sources"))
+    write_noise(finished_patient(folder, "sources"))
     chosen = recipe("train_segmenter.toml", {"channels": [4, 8, 8, 8]}, seed)
     return weights(run(SegmenterTask(chosen, folder), chosen, folder))
 

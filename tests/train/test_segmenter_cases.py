@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,11 +9,11 @@ from facetgrade.config import read_shipped
 from facetgrade.segment.patches import contrast_index
 from facetgrade.simulate.settings import SimulateSettings
 from facetgrade.study import Sequence
+from facetgrade.train.joint_views import ScannedJoint
 from facetgrade.train.segmenter_cases import (
     LARGEST_STACKS,
     POST_ALONE,
-    JointView,
-    acquire_view,
+    acquire_joint,
     draw_item,
 )
 from facetgrade.train.settings import RenderSettings
@@ -35,13 +36,14 @@ CONTRASTS = [
 POST, T2_FS = (contrast_index(c) for c in (Sequence.T1_FS_POST, Sequence.T2_FS))
 
 
-def view(contrasts: list[int] = CONTRASTS) -> JointView:
+def view(contrasts: list[int] = CONTRASTS) -> ScannedJoint:
     """Stacks that see the whole joint."""
-    return JointView(
+    return ScannedJoint(
         stacks=np.ones((len(contrasts), 3, *SHAPE), np.float16),
         contrasts=np.array(contrasts, np.uint8),
-        structures=np.zeros(SHAPE, np.uint8),
-        lesions=np.zeros((4, *SHAPE), np.uint8),
+        pose=np.zeros(len(contrasts), np.uint8),
+        structures=np.zeros((1, *SHAPE), np.uint8),
+        lesions=np.zeros((1, 4, *SHAPE), np.uint8),
     )
 
 
@@ -119,7 +121,7 @@ def test_views_are_acquired_with_and_without_contrast_agent(agent):
         if agent or not ranges.contrast_agent
     }
     joint = FacetJoint(Level.L4_L5, Side.LEFT)
-    acquired = acquire_view(
+    acquired = acquire_joint(
         toy_scene(edema=1.0),
         joint,
         shipped.model_copy(update={"protocols": wanted}),
@@ -129,6 +131,25 @@ def test_views_are_acquired_with_and_without_contrast_agent(agent):
     assert len(acquired.stacks) == (8 if agent else 6)
     for seed in range(20):
         assert draw_item(acquired, np.random.default_rng(seed))["present"].any()
+
+
+def test_truth_is_in_the_pose_of_the_first_stack_shown_that_shows_edema():
+    joint = replace(
+        view(),
+        pose=np.array([0, 0, 1, 1, 2, 3, 3, 3], np.uint8),
+        structures=np.arange(4, dtype=np.uint8)[:, None, None, None]
+        * np.ones(SHAPE, np.uint8),
+        lesions=np.zeros((4, 4, *SHAPE), np.uint8),
+    )
+
+    def pose(*chosen: int) -> int:
+        return int(joint.seen_by(np.array(chosen)).structures.max())
+
+    # Stacks 2, 4 (T2-FS) and 5 (T1-FS-post) show edema.
+    assert pose(3, 4, 2, 1) == 1
+    assert pose(4, 0, 1) == 2
+    assert pose(5, 3) == 3
+    assert pose(3, 1) == 0
 
 
 def test_the_tone_curve_has_an_exponent_of_the_range():
@@ -182,7 +203,7 @@ def test_blur_leaves_out_what_a_stack_does_not_reach():
 
 
 def stacks_seen(
-    joint: JointView, settings: RenderSettings
+    joint: ScannedJoint, settings: RenderSettings
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return image and closeness to a slice of the stacks of forty draws."""
     items = [

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from facetgrade.segment.patches import GRID_SHAPE
-from facetgrade.train.segmenter_cases import JointView, warped
+from facetgrade.train.joint_views import JointView
+from facetgrade.train.segmenter_cases import warped
 from facetgrade.train.settings import RenderSettings
 from facetgrade.train.warp import draw_warp
 

@@ -7,6 +7,7 @@ from datetime import date
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facetgrade.geometry import Volume
 from facetgrade.simulate.imperfections import Imperfections
@@ -96,6 +97,9 @@ class AcquiredSeries:
         Phase direction and sampled share for the header.
     volumes : tuple of Volume
         One per block, all of the same in-plane shape.
+    displacement_lps : (4, 4) float64 ndarray or None
+        Maps LPS mm of a point of the patient in the pose of the truth to that during
+        this series; None where the pose is the same.
     """
 
     number: int
@@ -103,6 +107,7 @@ class AcquiredSeries:
     protocol: Protocol
     imperfections: Imperfections
     volumes: tuple[Volume, ...]
+    displacement_lps: NDArray[np.float64] | None = None
 
 
 def new_uid(rng: np.random.Generator) -> str:
