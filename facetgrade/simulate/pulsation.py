@@ -256,6 +256,8 @@ def _swing(
     limits = crop_limits(body.geometry, geometry, slice_thickness_mm)
     start, stop = (np.clip(one, 0, body.tissue.shape) for one in limits)
     tissue = body.tissue[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
+    if tissue.size == 0:
+        return None
     step = max(1, round(_COARSE_MM / float(body.geometry.spacing_mm.min())))
     coarse = tissue[::step, ::step, ::step]
     vessels = ndimage.binary_opening(np.pad(coarse == Tissue.VESSEL, 1, mode="edge"))

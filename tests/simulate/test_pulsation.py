@@ -105,6 +105,11 @@ def test_small_veins_do_not_pulsate():
     assert np.abs(apart[36:46]).max() < 0.01
 
 
+def test_slices_that_miss_the_patient_have_no_ghosts():
+    aside = axial((0.0, 400.0, 0.0), (3, 20, 80))
+    np.testing.assert_array_equal(ghosts(geometry=aside), ghosts(None, geometry=aside))
+
+
 def test_a_joint_region_shows_the_ghosts_of_what_lies_beside_it():
     # Columns 54 to 74 hold neither canal nor vessel, but their ghosts.
     region = WHOLE.crop((0, 0, 54), (3, 120, 20))
