@@ -118,9 +118,16 @@ def _paint_sac(tissue: Labels, space: SpineSpace, style: ColumnStyle) -> None:
     tissue[cord & sac] = Tissue.NERVE
     below = space.along > conus - 15.0
     thick = max(0.75, 0.45 * float(space.grid.spacing_mm[0]))
+    hold = np.nonzero(sac & below)
+    left, wide, back, deep = (
+        np.broadcast_to(values, sac.shape)[hold]
+        for values in (space.left, width, v, depth)
+    )
+    roots = np.zeros(len(left), bool)
     for place in style.roots:
-        near = (space.left - place[0] * width) ** 2 + ((v - place[1]) * depth) ** 2
-        tissue[(near < thick**2) & sac & below] = Tissue.NERVE
+        near = (left - place[0] * wide) ** 2 + ((back - place[1]) * deep) ** 2
+        roots |= near < thick**2
+    tissue[tuple(axis[roots] for axis in hold)] = Tissue.NERVE
     for side in (1.0, -1.0):
         sacral = (space.left - side * 0.55 * half_width) ** 2 + (
             behind * half_depth

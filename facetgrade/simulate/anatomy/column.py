@@ -108,12 +108,18 @@ def paint_foramina(
         reach = (max(size.pedicle_width, 9.0) + 5.0) / 2.0
         wall, deep = size.depth / 2.0, size.canal_depth * 0.75
         middle, tall = (top + lower + 4.0) / 2.0, (lower + 4.0 - top) / 2.0
-        hole = (
-            ((side - inner - reach) / reach) ** 4
-            + ((back - wall - deep / 2.0 + 3.0) / (deep / 2.0 + 3.0)) ** 4
-            + ((along - middle) / tall) ** 4
-        ) < 1.0
+        wide = (side - inner - reach) / reach
+        far = (back - wall - deep / 2.0 + 3.0) / (deep / 2.0 + 3.0)
+        high = (along - middle) / tall
+        hole = (np.abs(wide) < 1.0) & (np.abs(far) < 1.0) & (np.abs(high) < 1.0)
         hole &= structure[rows] != Structure.CANAL
+        # Powers are slow, so they are taken within the box around the hole only.
+        at = np.nonzero(hole)
+        wide, far, high, side, along, back = (
+            np.broadcast_to(values, hole.shape)[at]
+            for values in (wide, far, high, side, along, back)
+        )
+        hole[at] = wide**4 + far**4 + high**4 < 1.0
         tissue[rows][hole] = Tissue.FORAMINAL_FAT
         structure[rows][hole] = Structure.FORAMEN
         root = (inner + 5.5 + (along - top - 6.0) * 0.5, wall + 4.0, top + 6.0)
@@ -122,7 +128,8 @@ def paint_foramina(
             + ((back - root[1]) / 3.2) ** 2
             + ((along - root[2] - (side - inner - 5.5) * 0.5) / 4.2) ** 2
         ) < 1.0
-        tissue[rows][ganglion & hole] = Tissue.NERVE
+        nerve = ganglion & hole[at]
+        tissue[rows][tuple(axis[nerve] for axis in at)] = Tissue.NERVE
 
 
 def _rows_between(space: SpineSpace, start: float, stop: float) -> Box | None:
