@@ -228,7 +228,9 @@ def resample(
         mode="nearest",
         output=voxels.dtype,
     )
-    result[~covered(source, target)] = outside
+    inside = covered(source, target)
+    if not inside.all():
+        result[~inside] = outside
     return result
 
 
@@ -241,8 +243,15 @@ def covered(source: VolumeGeometry, target: VolumeGeometry) -> NDArray[np.bool_]
         On the grid of `target`.
     """
     affine = np.linalg.inv(source.index_to_lps) @ target.index_to_lps
-    steps = np.ogrid[tuple(slice(n) for n in target.shape)]
     inside = np.ones(target.shape, bool)
+    ends = [[0, count - 1] for count in target.shape]
+    corners = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3)
+    last = np.array(source.shape) - 1.0
+    at = corners @ affine[:3, :3].T + affine[:3, 3]
+    # Both grids are convex: with all corners inside, so is everything between.
+    if ((at > 0.0) & (at < last)).all():
+        return inside
+    steps = np.ogrid[tuple(slice(n) for n in target.shape)]
     for axis, count in enumerate(source.shape):
         index = sum(affine[axis, k] * steps[k] for k in range(3)) + affine[axis, 3]
         inside &= (index >= -0.5) & (index <= count - 0.5)

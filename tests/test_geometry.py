@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 
-from facetgrade.geometry import block_mean
+from facetgrade.geometry import VolumeGeometry, block_mean, covered
 
 
 def test_blocks_are_averaged_and_what_is_left_over_is_cut_off():
@@ -13,3 +14,27 @@ def test_blocks_are_averaged_and_what_is_left_over_is_cut_off():
     np.testing.assert_array_equal(
         means, voxels[:, :, :4].reshape(2, 2, 2, 2, 2).mean(axis=(2, 4))
     )
+
+
+@pytest.mark.parametrize("shift_mm", [0.0, 6.0, 40.0])
+def test_covered_centers_are_those_that_the_source_contains(shift_mm):
+    source = VolumeGeometry.from_axes(
+        origin_lps_mm=[-10.0, 5.0, 2.0],
+        axes=[[0, 0, 1], [0, 1, 0], [1, 0, 0]],
+        spacing_mm=(2.0, 1.0, 1.0),
+        shape=(8, 16, 16),
+    )
+    # Turned by 36.87 degrees; the middles of both are at (-2.5, 12.5, 9).
+    target = VolumeGeometry.from_axes(
+        origin_lps_mm=[-2.5 - 0.2 * 2.0 + shift_mm, 12.5 - 1.4 * 2.0, 7.0],
+        axes=[[0, 0, 1], [-0.6, 0.8, 0], [0.8, 0.6, 0]],
+        spacing_mm=(1.0, 1.0, 1.0),
+        shape=(5, 5, 5),
+    )
+    inside = source.contains(target.voxel_centers_lps_mm())
+    assert (inside.all(), inside.any()) == {
+        0.0: (True, True),
+        6.0: (False, True),
+        40.0: (False, False),
+    }[shift_mm]
+    np.testing.assert_array_equal(covered(source, target), inside)

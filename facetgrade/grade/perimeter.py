@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 
 from facetgrade.anatomy import Structure
 from facetgrade.grade.settings import PerimeterSettings
+from facetgrade.grade.window import block_around
 
 SECTORS = 72
 SOFT_STRUCTURES = (
@@ -193,7 +194,7 @@ def measure_sectors(
         settings.reach_mm,
     )
     probability = np.full(in_reach.shape, -1.0, np.float32)
-    probability[in_reach] = _interpolate(edema[planes], samples)
+    probability[in_reach] = _interpolate(edema[planes], samples) if edema.any() else 0.0
     return SectorThickness(
         planes=planes,
         available_mm=_sector_thickness_mm(in_reach, settings),
@@ -297,7 +298,13 @@ def _outline_of_plane(
     spacing_mm: NDArray[np.float64],
     settings: PerimeterSettings,
 ) -> NDArray[np.bool_]:
-    """Outline the joint in one plane."""
+    """Outline the joint in one plane, within the block that can hold it."""
+    margin_mm = settings.process_depth_mm + settings.closing_mm + 2.0 * spacing_mm.max()
+    block = block_around(
+        joint_space | (structures == Structure.CAPSULE), spacing_mm, margin_mm
+    )
+    outline = np.zeros(joint_space.shape, bool)
+    structures, joint_space = structures[block], joint_space[block]
     beside = _distance_mm(joint_space, spacing_mm) <= settings.process_depth_mm
     region = joint_space | (structures == Structure.CAPSULE)
     region = region | (beside & np.isin(structures, _ARTICULAR))
@@ -307,7 +314,8 @@ def _outline_of_plane(
         region = region | (_distance_mm(~grown, spacing_mm) > radius_mm)
     labels, _ = ndimage.label(region)
     own = np.bincount(labels[joint_space]).argmax()
-    return np.asarray(ndimage.binary_fill_holes(labels == own))
+    outline[block] = ndimage.binary_fill_holes(labels == own)
+    return outline
 
 
 def _distance_mm(
@@ -351,13 +359,15 @@ def _samples_in_reach(
     reach_mm: float,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Find the ray samples in candidate voxels within reach, with their indices."""
-    rows, columns = np.rint(points).astype(np.intp)
-    inside_grid = (rows >= 0) & (rows < candidates.shape[1])
-    inside_grid &= (columns >= 0) & (columns < candidates.shape[2])
-    rows[~inside_grid] = 0
-    columns[~inside_grid] = 0
-    plane = np.arange(len(candidates))[:, None, None]
-    in_reach = inside_grid & candidates[plane, rows, columns]
+    # A rim of false voxels stands for everything beyond the grid.
+    rimmed = np.pad(candidates, ((0, 0), (1, 1), (1, 1)))
+    rows, columns = (
+        np.clip(np.rint(at) + 1.0, 0.0, count - 1.0).astype(np.int32)
+        for at, count in zip(points, rimmed.shape[1:], strict=True)
+    )
+    plane = np.arange(len(rimmed), dtype=np.int32)[:, None, None]
+    flat = (plane * np.int32(rimmed.shape[1]) + rows) * np.int32(rimmed.shape[2])
+    in_reach = rimmed.ravel()[flat + columns]
     samples = np.stack([np.nonzero(in_reach)[0], *points[:, in_reach]])
     near = _interpolate(outside_mm, samples) <= reach_mm
     in_reach[in_reach] = near

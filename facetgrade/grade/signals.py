@@ -107,11 +107,7 @@ def _own_processes(
     """Keep the articular processes of this joint, not those of the next level."""
     own = np.zeros(structures.shape, bool)
     for process in _ARTICULAR:
-        labels, count = ndimage.label(structures == process, _EVERY_NEIGHBOR)
-        keep = np.zeros(count + 1, bool)
-        keep[labels[outline]] = True
-        keep[0] = False
-        own |= keep[labels]
+        own |= _pieces_reaching(structures == process, outline)
     return own
 
 
@@ -172,11 +168,23 @@ def _touching(
     probability: NDArray[np.float32], place: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Keep the pieces of a lesion that reach into a place."""
-    labels, count = ndimage.label(probability >= MASK_PROBABILITY, _EVERY_NEIGHBOR)
+    return _pieces_reaching(probability >= MASK_PROBABILITY, place)
+
+
+def _pieces_reaching(
+    region: NDArray[np.bool_], place: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Keep the pieces of a region that reach into a place."""
+    reaching = np.zeros(region.shape, bool)
+    if not region.any():
+        return reaching
+    window = window_around(region, np.ones(3), 0.0)
+    labels, count = ndimage.label(region[window], _EVERY_NEIGHBOR)
     keep = np.zeros(count + 1, bool)
-    keep[labels[place]] = True
+    keep[labels[place[window]]] = True
     keep[0] = False
-    return np.asarray(keep[labels])
+    reaching[window] = keep[labels]
+    return reaching
 
 
 def _continuous(
@@ -194,7 +202,4 @@ def _continuous(
         return seeds
     away_mm = _distance_mm(fluid | signal, spacing_mm, bridge_mm)
     bridged = away_mm <= bridge_mm / 2.0
-    labels, count = ndimage.label(bridged, _EVERY_NEIGHBOR)
-    keep = np.zeros(count + 1, bool)
-    keep[labels[seeds]] = True
-    return _grown((fluid | signal) & keep[labels])
+    return _grown((fluid | signal) & _pieces_reaching(bridged, seeds))

@@ -32,8 +32,35 @@ def window_around(
     block = []
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
-        reached = np.flatnonzero(place.any(axis=others))
-        margin = int(np.ceil(margin_mm / spacing_mm[axis]))
-        start, stop = int(reached[0]) - margin, int(reached[-1]) + margin + 1
-        block.append(slice(max(start, 0), stop))
+        block.append(
+            _span(np.asarray(place.any(axis=others)), margin_mm / spacing_mm[axis])
+        )
     return block[0], block[1], block[2]
+
+
+def block_around(
+    place: NDArray[np.bool_], spacing_mm: NDArray[np.float64], margin_mm: float
+) -> tuple[slice, slice]:
+    """Bound a place of one plane with a margin.
+
+    Parameters
+    ----------
+    place : (R, C) bool ndarray
+        Any region that is not empty.
+    spacing_mm : (2,) float64 ndarray
+        Voxel distances along the axes of the plane.
+    margin_mm : float
+        Added on every side, rounded up to whole voxels.
+    """
+    rows, columns = (
+        _span(np.asarray(place.any(axis=1 - axis)), margin_mm / spacing_mm[axis])
+        for axis in range(2)
+    )
+    return rows, columns
+
+
+def _span(reached: NDArray[np.bool_], margin: float) -> slice:
+    """Return the range of the true values with a margin, cut at the lower end."""
+    index = np.flatnonzero(reached)
+    steps = int(np.ceil(margin))
+    return slice(max(int(index[0]) - steps, 0), int(index[-1]) + steps + 1)

@@ -13,6 +13,7 @@ from facetgrade.geometry import VolumeGeometry, covered, resample
 from facetgrade.grade.measure import measure_extents
 from facetgrade.grade.rules import apply_rules
 from facetgrade.grade.settings import GradeSettings
+from facetgrade.grade.window import window_around
 from facetgrade.simulate.scene import Scene, SceneGrid
 from facetgrade.study import Sequence
 
@@ -141,14 +142,17 @@ def _sample(
 ) -> NDArray[np.uint8]:
     """Take the nearest label of the column, and of the body outside the column."""
 
-    def nearest(grid: SceneGrid) -> NDArray[np.uint8]:
+    def nearest(grid: SceneGrid, target: VolumeGeometry) -> NDArray[np.uint8]:
         labels = getattr(grid, name)
         return np.asarray(resample(labels, grid.geometry, target, order=0), np.uint8)
 
-    labels = nearest(scene.column)
+    labels = nearest(scene.column, target)
     if inside_column.all():
         return labels
-    return np.where(inside_column, labels, nearest(scene.body))
+    window = window_around(~inside_column, np.ones(3), 0.0)
+    body = nearest(scene.body, _cropped(target, window))
+    labels[window] = np.where(inside_column[window], labels[window], body)
+    return labels
 
 
 def _blocks(voxels: NDArray[Value], parts: tuple[int, int, int]) -> NDArray[Value]:
@@ -164,6 +168,9 @@ def _majority(
     if parts == (1, 1, 1):
         return labels
     blocks = _blocks(labels, parts)
+    if np.prod(parts) == 2:
+        # Two samples agree or tie.
+        return np.asarray(blocks.max(axis=(1, 3, 5)))
     present = [label for label in Structure if (labels == label).any()]
     winner = np.zeros(blocks.shape[::2], np.uint8)
     most = np.full(winner.shape, -1, np.int16)

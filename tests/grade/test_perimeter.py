@@ -34,6 +34,15 @@ def test_outline_takes_the_capsule_and_four_mm_of_each_process(build_joint, ship
     assert plane[:, 55].sum() * 0.4 == pytest.approx(18.0, abs=0.8)
 
 
+def test_outline_does_not_depend_on_what_lies_in_the_corners(build_joint, shipped):
+    masks = build_joint(**FINE)
+    outline = outline_of(masks, shipped)
+    masks.structures[:, :2, :2] = Structure.CAPSULE
+    masks.structures[:, -2:, -2:] = Structure.CAPSULE
+
+    np.testing.assert_array_equal(outline_of(masks, shipped), outline)
+
+
 def test_outline_is_empty_above_and_below_the_joint_space(build_joint, shipped):
     outline = outline_of(build_joint(), shipped)
 

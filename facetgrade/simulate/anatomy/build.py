@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 from facetgrade.anatomy import FacetJoint, Level, Side, Structure
 from facetgrade.findings import JointFrame
 from facetgrade.geometry import VolumeGeometry
+from facetgrade.simulate.anatomy.bone_growth import grow_lips
 from facetgrade.simulate.anatomy.bones import (
     PosedBone,
     SampledBone,
     join_bones,
     sample_bone,
 )
+from facetgrade.simulate.anatomy.canal import canal_coordinates, paint_canal
 from facetgrade.simulate.anatomy.column import (
     ColumnStyle,
     draw_column_style,
     paint_bones,
-    paint_canal,
     paint_discs,
     paint_foramina,
     paint_interspinous,
@@ -30,16 +31,23 @@ from facetgrade.simulate.anatomy.column import (
 )
 from facetgrade.simulate.anatomy.girdle import paint_iliac_bones, paint_ribs
 from facetgrade.simulate.anatomy.joints import FormedJoint, form_joint, joint_frame
+from facetgrade.simulate.anatomy.osteophytes import Osteophytes, draw_osteophytes
 from facetgrade.simulate.anatomy.person import Person, draw_person
 from facetgrade.simulate.anatomy.settings import AnatomySettings
 from facetgrade.simulate.anatomy.skeleton import build_bones
-from facetgrade.simulate.anatomy.space import SpineTable, lay_out, tabulate_spine
+from facetgrade.simulate.anatomy.space import (
+    SpineSpace,
+    SpineTable,
+    lay_out,
+    tabulate_spine,
+)
 from facetgrade.simulate.anatomy.torso import (
     TorsoStyle,
     draw_torso_style,
     paint_torso,
 )
 from facetgrade.simulate.scene import Scene, SceneGrid, Tissue, VertebraTruth
+from facetgrade.simulate.streams import side_stream
 
 SOURCES = ("parametric", "mean-shape", "label-map", "visible-human")
 _COLUMN_MARGIN_MM = (26.0, 30.0, 30.0)  # left/right, front/back, up/down of joints
@@ -54,6 +62,7 @@ class _Patient:
     table: SpineTable
     torso: TorsoStyle
     column: ColumnStyle
+    osteophytes: Osteophytes
 
 
 def build_scene(
@@ -102,6 +111,7 @@ def build_scene(
             "anatomy_source": source,
             **patient.person.provenance(),
             **patient.torso.provenance(),
+            **patient.osteophytes.provenance(),
         },
     )
 
@@ -113,6 +123,7 @@ def _draw_patient(
     data_folder: Path | None,
 ) -> _Patient:
     """Draw a person, build the bones and draw the soft tissue."""
+    apart = side_stream(rng)
     person = draw_person(rng, settings)
     person, bones, style = build_bones(
         person, source, rng, data_folder=data_folder, settings=settings
@@ -123,6 +134,7 @@ def _draw_patient(
         table=tabulate_spine(person),
         torso=draw_torso_style(rng, settings),
         column=draw_column_style(rng, person, style.squareness),
+        osteophytes=draw_osteophytes(apart, person, source, settings),
     )
 
 
@@ -137,13 +149,13 @@ def _paint(
     vertebra = np.zeros(grid.shape, np.uint8)
     layers = (tissue, structure, vertebra)
     paint_interspinous(tissue, space, patient.torso.muscles.streaks.on(grid))
-    paint_canal(tissue, structure, space, patient.column)
+    worn = patient.osteophytes.joints
+    thicker = {key: wear.flavum_mm for key, wear in worn.items()}
+    paint_canal(tissue, structure, space, patient.column, thicker)
     paint_foramina(tissue, structure, space, person)
     paint_discs(layers, space, person, patient.column)
     paint_remnants(layers, space, person)
-    sampled = {n: sample_bone(b, grid) for n, b in patient.bones.items()}
-    present = {n: b for n, b in sampled.items() if b is not None}
-    formed = _form_joints(person, present, grid)
+    present, formed = _shape_bones(patient, space)
     for joint in formed.values():
         _paint_capsule(joint, tissue, structure)
     skeleton = join_bones(list(present.values()), grid)
@@ -167,17 +179,34 @@ def _paint(
     return scene, lumbar
 
 
+def _shape_bones(
+    patient: _Patient, space: SpineSpace
+) -> tuple[dict[str, SampledBone], dict[tuple[str, str, Side], FormedJoint]]:
+    """Sample the bones on a grid, with osteophytes, and form their joints."""
+    sampled = {n: sample_bone(b, space.grid) for n, b in patient.bones.items()}
+    present = {n: b for n, b in sampled.items() if b is not None}
+    present = grow_lips(present, patient.person, patient.osteophytes, space.grid)
+    return present, _form_joints(patient, present, space)
+
+
 def _form_joints(
-    person: Person, bones: Mapping[str, SampledBone], grid: VolumeGeometry
+    patient: _Patient, bones: Mapping[str, SampledBone], space: SpineSpace
 ) -> dict[tuple[str, str, Side], FormedJoint]:
     """Form every joint whose two bones are on the grid."""
     formed = {}
-    for item in person.interspaces:
+    for item in patient.person.interspaces:
         if item.upper not in bones or item.lower not in bones:
             continue
         pair = (bones[item.upper], bones[item.lower])
         for side in Side:
-            joint = form_joint(item, side, pair, grid)
+            joint = form_joint(
+                item,
+                side,
+                pair,
+                space.grid,
+                canal_mm=lambda box: canal_coordinates(space.block(box))[0],
+                wear=patient.osteophytes.joints.get((item.upper, side)),
+            )
             if joint is not None and joint.space.any():
                 formed[item.upper, item.lower, side] = joint
     return formed

@@ -1,4 +1,4 @@
-"""What the spine holds beside bone: discs, canal, roots, foramina, ligaments."""
+"""What the spine holds beside bone: discs, foramina, bone, ligaments."""
 
 from __future__ import annotations
 
@@ -87,77 +87,6 @@ def _draw_protrusion(
     return float(size) * herniated, float(place)
 
 
-def paint_canal(
-    tissue: Labels, structure: Labels, space: SpineSpace, style: ColumnStyle
-) -> None:
-    """Paint ligaments around the bodies, the canal, the sac and the roots."""
-    table = space.table
-    box, space = space.window(34.0, (-28.0, 62.0))
-    tissue, structure = tissue[box], structure[box]
-    half_width = space.size(table.canal_half_width)
-    half_depth = space.size(table.canal_half_depth)
-    behind = (space.back - space.size(table.canal_middle)) / half_depth
-    _paint_long_ligaments(tissue, space)
-    narrow = 1.0 - 0.3 * np.clip(behind, 0.0, 1.2)
-    radius = np.sqrt((space.left / (half_width * narrow)) ** 2 + behind**2)
-    depth_mm = (radius - 1.0) * half_depth
-    flavum = (depth_mm < style.flavum_mm) & (behind > 0.05)
-    flavum &= space.along < table.bodies["S1"]
-    tissue[flavum] = Tissue.LIGAMENTUM_FLAVUM
-    structure[flavum] = Structure.LIGAMENTUM_FLAVUM
-    canal = radius < 1.0
-    tissue[canal] = Tissue.EPIDURAL_FAT
-    structure[canal] = Structure.CANAL
-    _paint_sac(tissue, space, style)
-
-
-def _paint_long_ligaments(tissue: Labels, space: SpineSpace) -> None:
-    """Paint the anterior and posterior longitudinal ligaments."""
-    depth = space.size(space.table.half_depth)
-    width = space.size(space.table.half_width)
-    layer = max(1.2, float(space.grid.spacing_mm[0]))
-    radius = np.sqrt((space.left / width) ** 2 + (space.back / depth) ** 2)
-    outside = (radius - 1.0) * depth
-    near = (outside > -3.0) & (outside < layer)
-    front = near & (space.back < -0.5 * depth)
-    back = near & (space.back > 0.8 * depth)
-    tissue[front | back] = Tissue.LIGAMENT
-
-
-def _paint_sac(tissue: Labels, space: SpineSpace, style: ColumnStyle) -> None:
-    """Paint the thecal sac with cord and roots, and the roots below it."""
-    box, space = space.window(17.0, (8.0, 55.0))
-    tissue = tissue[box]
-    half_width = space.size(space.table.canal_half_width)
-    half_depth = space.size(space.table.canal_half_depth)
-    behind = (space.back - space.size(space.table.canal_middle)) / half_depth
-    bodies = space.table.bodies
-    end = bodies["S1"] + style.sac_end * (bodies["S3"] - bodies["S1"])
-    taper = np.clip((end - space.along) / (1.3 * (end - bodies["L4"])), 0.0, 1.0) ** 0.6
-    width = half_width * style.sac_width * np.maximum(taper, 0.05)
-    depth = half_depth * style.sac_depth * np.maximum(taper, 0.05)
-    # The sac lies on the front wall down to L5 and leaves it at the sacrum.
-    lift = np.clip((space.along - bodies["L5"]) / (end - bodies["L5"]), 0.0, 1.0)
-    front = -half_depth + 1.0 + depth + lift * (half_depth - depth)
-    u, v = space.left / width, (behind * half_depth - front) / depth
-    sac = (u**2 + v**2 < 1.0) & (taper > 0.0)
-    tissue[sac] = Tissue.CSF
-    conus = bodies["T12"] + style.conus * (bodies["L2"] - bodies["T12"])
-    cord_mm = 4.6 * np.clip((conus - space.along) / 25.0, 0.0, 1.0) ** 0.7
-    cord = space.left**2 / 1.3 + (v * depth - 0.5) ** 2 < cord_mm**2
-    tissue[cord & sac] = Tissue.NERVE
-    below = space.along > conus - 15.0
-    thick = max(0.75, 0.45 * float(space.grid.spacing_mm[0]))
-    for place in style.roots:
-        near = (space.left - place[0] * width) ** 2 + ((v - place[1]) * depth) ** 2
-        tissue[(near < thick**2) & sac & below] = Tissue.NERVE
-    for side in (1.0, -1.0):
-        sacral = (space.left - side * 0.55 * half_width) ** 2 + (
-            behind * half_depth
-        ) ** 2
-        tissue[(sacral < 2.4**2) & (space.along > bodies["S1"])] = Tissue.NERVE
-
-
 def paint_foramina(
     tissue: Labels, structure: Labels, space: SpineSpace, person: Person
 ) -> None:
@@ -179,12 +108,18 @@ def paint_foramina(
         reach = (max(size.pedicle_width, 9.0) + 5.0) / 2.0
         wall, deep = size.depth / 2.0, size.canal_depth * 0.75
         middle, tall = (top + lower + 4.0) / 2.0, (lower + 4.0 - top) / 2.0
-        hole = (
-            ((side - inner - reach) / reach) ** 4
-            + ((back - wall - deep / 2.0 + 3.0) / (deep / 2.0 + 3.0)) ** 4
-            + ((along - middle) / tall) ** 4
-        ) < 1.0
+        wide = (side - inner - reach) / reach
+        far = (back - wall - deep / 2.0 + 3.0) / (deep / 2.0 + 3.0)
+        high = (along - middle) / tall
+        hole = (np.abs(wide) < 1.0) & (np.abs(far) < 1.0) & (np.abs(high) < 1.0)
         hole &= structure[rows] != Structure.CANAL
+        # Powers are slow, so they are taken within the box around the hole only.
+        at = np.nonzero(hole)
+        wide, far, high, side, along, back = (
+            np.broadcast_to(values, hole.shape)[at]
+            for values in (wide, far, high, side, along, back)
+        )
+        hole[at] = wide**4 + far**4 + high**4 < 1.0
         tissue[rows][hole] = Tissue.FORAMINAL_FAT
         structure[rows][hole] = Structure.FORAMEN
         root = (inner + 5.5 + (along - top - 6.0) * 0.5, wall + 4.0, top + 6.0)
@@ -193,7 +128,8 @@ def paint_foramina(
             + ((back - root[1]) / 3.2) ** 2
             + ((along - root[2] - (side - inner - 5.5) * 0.5) / 4.2) ** 2
         ) < 1.0
-        tissue[rows][ganglion & hole] = Tissue.NERVE
+        nerve = ganglion & hole[at]
+        tissue[rows][tuple(axis[nerve] for axis in at)] = Tissue.NERVE
 
 
 def _rows_between(space: SpineSpace, start: float, stop: float) -> Box | None:

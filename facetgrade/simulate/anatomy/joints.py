@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from facetgrade.anatomy import Side, Structure
 from facetgrade.findings import JointFrame
 from facetgrade.geometry import VolumeGeometry
+from facetgrade.simulate.anatomy.bone_growth import grow_processes
 from facetgrade.simulate.anatomy.bones import Box, SampledBone, overlap, within
+from facetgrade.simulate.anatomy.osteophytes import JointWear
 from facetgrade.simulate.anatomy.posture import Interspace
 from facetgrade.simulate.anatomy.primitives import smooth_min
 from facetgrade.simulate.anatomy.template import FacetSite
@@ -64,6 +67,9 @@ def form_joint(
     side: Side,
     bones: tuple[SampledBone, SampledBone],
     grid: VolumeGeometry,
+    *,
+    canal_mm: Callable[[Box], NDArray[np.float32]],
+    wear: JointWear | None = None,
 ) -> FormedJoint | None:
     """Shape both articular processes around a gap and fill it.
 
@@ -82,6 +88,10 @@ def form_joint(
         Upper and lower vertebra on `grid`.
     grid : VolumeGeometry
         The grid.
+    canal_mm : callable
+        Signed distance to the wall of the spinal canal on a block of the grid.
+    wear : JointWear, optional
+        What grows beside the finished joint space.
 
     Returns
     -------
@@ -105,7 +115,31 @@ def form_joint(
         wanted = smooth_min(values, np.maximum(inner, area), 1.0)
         np.copyto(values, wanted, where=grow)
     _own_parts(bones, box, area)
-    return _fill(space, side, box, (upper, lower), (middle, area))
+    inside = _joint_space((upper, lower), area, float(gap))
+    if wear is not None:
+        grow_processes(
+            bones,
+            box,
+            site,
+            grid,
+            gap_mm=float(gap),
+            canal_mm=canal_mm(box),
+            wear=wear,
+        )
+    longest = wear.longest_mm if wear else 0.0
+    return _fill(space, side, box, (upper, lower), (middle, area), inside, longest)
+
+
+def _joint_space(
+    distances: tuple[NDArray[np.float32], NDArray[np.float32]],
+    area: NDArray[np.float32],
+    gap_mm: float,
+) -> NDArray[np.bool_]:
+    """Return the room between the articular surfaces."""
+    upper, lower = distances
+    free = (upper > 0.0) & (lower > 0.0)
+    space: NDArray[np.bool_] = free & (upper + lower < gap_mm + 0.8) & (area < 0.5)
+    return space
 
 
 def _fill(
@@ -114,21 +148,25 @@ def _fill(
     box: Box,
     distances: tuple[NDArray[np.float32], NDArray[np.float32]],
     fields: tuple[NDArray[np.float32], NDArray[np.float32]],
+    inside: NDArray[np.bool_],
+    longest_mm: float,
 ) -> FormedJoint:
-    """Find the joint space, its tissues and its capsule."""
+    """Find the tissues of the joint space and its capsule around the spurs."""
     upper, lower = distances
     middle, area = fields
     gap = space.gap_mm[side]
     free = (upper > 0.0) & (lower > 0.0)
-    inside = free & (upper + lower < gap + 0.8) & (area < 0.5)
     # Physiologic fluid is thinner than 1 mm, and thinnest where the cartilage is thick.
     film = min(0.16 * gap, 0.45) * np.clip(1.2 + 0.08 * np.minimum(area, 0.0), 0.6, 1.0)
     tissue = np.where(
         np.abs(middle) < film, np.uint8(Tissue.JOINT_FLUID), np.uint8(Tissue.CARTILAGE)
     )
-    shell = free & ~inside & (area < _CAPSULE_MM + 2.0) & (area > -1.0)
+    outside = free & ~inside & (area > -1.0)
     rim = (upper < gap + 1.6) & (lower < gap + 1.6)
-    capsule = shell & rim
+    capsule = outside & rim & (area < _CAPSULE_MM + 2.0)
+    if longest_mm > 0.0:
+        lips = (upper + lower < gap + 0.8) & (area < _CAPSULE_MM + longest_mm)
+        capsule |= outside & lips
     return FormedJoint(
         upper=space.upper,
         lower=space.lower,

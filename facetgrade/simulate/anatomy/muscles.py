@@ -102,24 +102,39 @@ def _paint_back_muscles(
     )
     split = split + 2.0 * patches
     floor = wall + 10.0 + 0.004 * np.maximum(beside - 30.0, 0.0) ** 2
-    edge = outer - 10.0 * np.exp(-np.maximum(space.back - floor, 0.0) / 8.0)
     rounded = 14.0 * np.clip((beside - outer) / 18.0 + 1.0, 0.0, 1.0) ** 2
-    muscle = (space.back > floor) & (beside < edge) & (space.y < fascia - rounded)
-    tissue[muscle] = Tissue.MUSCLE
-    deep = np.clip((space.back - floor) / 30.0, 0.0, 1.0)
-    # Fat gathers in the medial and deep multifidus and toward the sacrum.
-    low = space.between({"T10": -0.5, "L3": 0.0, "L5": 0.35, "S2": 0.7})
-    load = np.float32(ndtri(style.fat_fraction)) + low + 0.4 - 0.8 * deep
-    load = load - 0.6 * (beside > split)
-    fat = (patches < load - 0.3) | (layers < 0.04 + 0.3 * ndtr(load))
-    fat |= np.abs(beside - split) < 0.8 + 2.5 * style.fat_fraction
-    tissue[muscle & fat] = Tissue.INTRAMUSCULAR_FAT
+    muscle = (space.back > floor) & (beside < outer) & (space.y < fascia - rounded)
+    around = (beside, split, outer, space.back - floor, patches, layers)
+    _paint_back_fat(tissue, space, style, np.nonzero(muscle), around)
     quadratus = (
         ((beside - 60.0 * style.scale) / 17.0) ** 2
         + ((space.back - wall - 9.0) / 8.0) ** 2
     ) < 1.0
     region = space.between({"T11": 0.0, "T12": 1.0, "L4": 1.0, "L5": 0.0}) > 0.5
     tissue[quadratus & region] = Tissue.MUSCLE
+
+
+def _paint_back_fat(
+    tissue: Labels,
+    space: SpineSpace,
+    style: MuscleStyle,
+    within: tuple[NDArray[np.intp], ...],
+    fields: tuple[NDArray[np.floating], ...],
+) -> None:
+    """Paint the muscles and their fat, with what is slow taken within them only."""
+    # Fat gathers in the medial and deep multifidus and toward the sacrum.
+    low = space.between({"T10": -0.5, "L3": 0.0, "L5": 0.35, "S2": 0.7})
+    beside, split, outer, behind, patches, layers, low = (
+        np.broadcast_to(values, tissue.shape)[within] for values in (*fields, low)
+    )
+    edge = outer - 10.0 * np.exp(-np.maximum(behind, 0.0) / 8.0)
+    deep = np.clip(behind / 30.0, 0.0, 1.0)
+    load = np.float32(ndtri(style.fat_fraction)) + low + 0.4 - 0.8 * deep
+    load = load - 0.6 * (beside > split)
+    fat = (patches < load - 0.3) | (layers < 0.04 + 0.3 * ndtr(load))
+    fat |= np.abs(beside - split) < 0.8 + 2.5 * style.fat_fraction
+    found = np.where(fat, np.uint8(Tissue.INTRAMUSCULAR_FAT), np.uint8(Tissue.MUSCLE))
+    tissue[within] = np.where(beside < edge, found, tissue[within])
 
 
 def _paint_psoas(

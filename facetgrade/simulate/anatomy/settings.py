@@ -55,6 +55,9 @@ class Span(BaseModel):
         return float(rng.uniform(self.low, self.high))
 
 
+_NONE = Span(low=0.0, high=0.0)
+
+
 class AnatomySettings(BaseModel):
     """Grids and ranges of the simulated patient.
 
@@ -91,6 +94,10 @@ class AnatomySettings(BaseModel):
     joint_gap_mm: Span
     narrowed_gap_mm: Span
     facet_degeneration_probability: Probability
+    facet_osteophyte_mm: Span = _NONE
+    facet_hypertrophy_mm: Span = _NONE
+    flavum_thickening_mm: Span = _NONE
+    endplate_osteophyte_mm: Span = _NONE
 
     four_lumbar_probability: Probability
     six_lumbar_probability: Probability

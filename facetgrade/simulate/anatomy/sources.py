@@ -84,6 +84,13 @@ def load_sacrum(source: str, data_folder: Path) -> MeasuredSacrum | None:
     return read_sacrum(folder, _TEMPLATE_SPACING_MM)
 
 
+def has_solid_processes(source: str, name: str) -> bool:
+    """Tell whether articular processes are made of solids, thickened where worn."""
+    if source == "parametric" or source in THICK_SLICED:
+        return True
+    return name == "S1" and source != "visible-human"
+
+
 def _find(data_folder: Path, name: str, member: str) -> Path:
     """Return the folder that holds `member`: `data_folder` or its subfolder `name`."""
     for folder in (data_folder / name, data_folder):

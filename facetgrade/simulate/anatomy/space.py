@@ -100,10 +100,14 @@ class SpineSpace:
             _span(np.asarray(within.any(axis=0))),
             _span(np.asarray((x >= low) & (x <= high))),
         )
+        return box, self.block(box)
+
+    def block(self, box: Box) -> SpineSpace:
+        """Return the coordinates of a block of the grid."""
         flat = (box[0], box[1], slice(None))
         start = (box[0].start, box[1].start, box[2].start)
         shape = tuple(s.stop - s.start for s in box)
-        return box, SpineSpace(
+        return SpineSpace(
             grid=self.grid.crop(start, (shape[0], shape[1], shape[2])),
             table=self.table,
             x=self.x[:, :, box[2]],
