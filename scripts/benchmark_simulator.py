@@ -51,7 +51,7 @@ from facetgrade.train.settings import TrainSettings
 
 SHIPPED = Path("models/benchmark/simulator.json")
 TRAINING = "configs/train_segmenter.toml"
-STUDY_AIM_S = 30.0  # at most, with a process for each of two cores
+STUDY_AIM_S = 30.0  # at most, on two cores
 CASES_AIM_PER_S = 5.0  # at least, by two processes
 PROCESSES = (1, 2)
 SPACINGS_MM = (BODY_SPACING_MM, COLUMN_SPACING_MM)
@@ -158,8 +158,9 @@ def summarize_studies(
     """Summarize how long each study took, and all of them together.
 
     A study of several at the same time takes as long as it keeps its process busy; the
-    clock over all studies tells how fast a set of them is made.
+    clock over all studies tells how fast a set of them is made. Both are judged.
     """
+    together_s = clock_s / len(taken)
     median_s = statistics.median(one.clock_s for one in taken)
     return {
         "processes": processes,
@@ -169,9 +170,10 @@ def summarize_studies(
         "processor_median_s": round(
             statistics.median(one.processor_s for one in taken), 2
         ),
-        "clock_s_per_study": round(clock_s / len(taken), 2),
+        "clock_s_per_study": round(together_s, 2),
         "aim_s": STUDY_AIM_S,
-        "met": median_s <= STUDY_AIM_S,
+        "met_by_median": median_s <= STUDY_AIM_S,
+        "met_by_clock": together_s <= STUDY_AIM_S,
     }
 
 

@@ -33,9 +33,12 @@ def test_studies_are_judged_by_the_median_of_each(benchmark):
     assert found["slowest_s"] == 90.0
     assert found["processor_median_s"] == 14.5
     assert found["clock_s_per_study"] == 25.0
-    assert found["met"]
-    slower = [benchmark.Taken(31.0, 1.0)]
-    assert not benchmark.summarize_studies(slower, 31.0, 1)["met"]
+    assert found["met_by_median"]
+    assert found["met_by_clock"]
+    slower = benchmark.summarize_studies([benchmark.Taken(31.0, 1.0)] * 2, 40.0, 2)
+    assert not slower["met_by_median"]
+    assert slower["met_by_clock"]
+    assert not benchmark.summarize_studies(taken, 100.0, 1)["met_by_clock"]
 
 
 def test_cases_of_all_processes_count_until_the_last_is_done(benchmark):

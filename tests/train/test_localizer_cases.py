@@ -61,7 +61,8 @@ def test_spoiled_pictures_keep_their_scale(seed):
 
     image = picture["image"][0]
     assert torch.isfinite(image).all()
-    assert 0.1 < image[picture["image"][1] > 0].std() < 3.0
+    # Two small cubes in air: most of a picture is as dark as its median.
+    assert 0.05 < image[picture["image"][1] > 0].std() < 3.0
 
 
 def test_the_same_seed_draws_the_same_picture():
