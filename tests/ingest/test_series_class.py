@@ -216,6 +216,19 @@ def test_stripped_t1_with_dark_fat_is_taken_as_post_contrast():
     assert sequence_of(dark_fat, **times(600, 12)) is Sequence.OTHER
 
 
+def test_t1_that_is_named_and_timed_is_not_suppressed_by_its_pixels_alone():
+    dark_fat = PixelEvidence(fluid=-3.0, fat=-3.5)
+
+    assert sequence_of(dark_fat, description="Sag T1 FSE", **times(600, 12)) is (
+        Sequence.T1
+    )
+    assert sequence_of(dark_fat, description="Sag T1 fs", **times(600, 12)) is (
+        Sequence.OTHER
+    )
+    post = {"description": "Sag T1 +C", "scan_options": ("FS",)}
+    assert sequence_of(dark_fat, **post, **times(600, 12)) is Sequence.T1_FS_POST
+
+
 @pytest.mark.parametrize(
     ("tags", "told"),
     [
