@@ -120,7 +120,9 @@ def _read_joints(
             {"fields": list(KeptJoint.__slots__)},
         ),
         to_json=asdict,
-        from_json=lambda v: KeptJoint(**{**v, "files": tuple(v["files"])}),
+        from_json=lambda v: KeptJoint(
+            **{**v, "files": tuple(v["files"]), "outlines": tuple(v["outlines"])}
+        ),
     )
     studies = study_folder(
         arguments.simulated, arguments.out, plain.grade, arguments.workers
@@ -158,13 +160,14 @@ def _read_study(
             >= settings.definitions.least_effusion_mm,
             "edema": actual.measures["edema_mm3"] >= settings.definitions.floor_mm3,
         }
-        grid = one.masks[0].geometry
-        drawn = true_outlines(actual, truth.lesion_labels, grid)
+        drawn = [
+            true_outlines(actual, truth.lesion_labels, masks) for masks in one.masks
+        ]
         joints.append(
             KeptJoint.write(
                 out / name,
                 one.masks,
-                {k: v for k, v in drawn.items() if present[k]},
+                [{k: v for k, v in d.items() if present[k]} for d in drawn],
                 grade=grade,
                 measures=actual.measures,
             )

@@ -82,6 +82,8 @@ def simulated_series(seed: int, number: int) -> Iterator[tuple[int, list[Volume]
     scene = simulated.add_pathology(scene, grades, rng, config.pathology, grade)
     scene = simulated._pose(scene, config, rng)
     for name, spec in config.protocols.items():
+        if spec.instead is not None:
+            continue  # the pixels of T1-FLAIR are not asked about fat
         protocol = simulated.draw_protocol(
             name,
             spec,

@@ -44,14 +44,14 @@ class ReadJoint:
         True extents, as `JointTruth.measures`.
     masks : tuple of JointMasks
         One for each contrast that judges.
-    outlines : mapping of str to (H, R, C) bool ndarray
-        True ``effusion`` and ``edema`` on the grid of the masks, where present.
+    outlines : tuple of mapping of str to (H, R, C) bool ndarray
+        True ``effusion`` and ``edema`` on the grid of each mask, where present.
     """
 
     grade: int
     measures: Mapping[str, float]
     masks: tuple[JointMasks, ...]
-    outlines: Mapping[str, NDArray[np.bool_]]
+    outlines: tuple[Mapping[str, NDArray[np.bool_]], ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,21 +64,21 @@ class KeptJoint:
         As of `ReadJoint`.
     files : tuple of str
         From `write_masks`, one for each contrast.
-    outlines : str
-        From `write_outlines`.
+    outlines : tuple of str
+        From `write_outlines`, one for each contrast.
     """
 
     grade: int
     measures: Mapping[str, float]
     files: tuple[str, ...]
-    outlines: str
+    outlines: tuple[str, ...]
 
     @classmethod
     def write(
         cls,
         stem: Path,
         masks: Sequence[JointMasks],
-        outlines: Mapping[str, NDArray[np.bool_]],
+        outlines: Sequence[Mapping[str, NDArray[np.bool_]]],
         *,
         grade: int,
         measures: Mapping[str, float],
@@ -88,12 +88,14 @@ class KeptJoint:
         files = [f"{stem}_{one.sequence}.npz" for one in masks]
         for one, file in zip(masks, files, strict=True):
             write_masks(one, Path(file))
-        write_outlines(outlines, Path(f"{stem}_truth.npz"))
+        drawn = [f"{stem}_{one.sequence}_truth.npz" for one in masks]
+        for true, file in zip(outlines, drawn, strict=True):
+            write_outlines(true, Path(file))
         return cls(
             grade=grade,
             measures=dict(measures),
             files=tuple(files),
-            outlines=f"{stem}_truth.npz",
+            outlines=tuple(drawn),
         )
 
     def read(self) -> ReadJoint:
@@ -102,7 +104,7 @@ class KeptJoint:
             grade=self.grade,
             measures=self.measures,
             masks=tuple(read_masks(Path(file)) for file in self.files),
-            outlines=read_outlines(Path(self.outlines)),
+            outlines=tuple(read_outlines(Path(file)) for file in self.outlines),
         )
 
 
@@ -148,7 +150,8 @@ def measure_under(
             grade=joint.grade,
             measures=joint.measures,
             contrasts=tuple(
-                _measure(masks, belief, joint, rules) for masks in joint.masks
+                _measure(masks, outlines, belief, rules)
+                for masks, outlines in zip(joint.masks, joint.outlines, strict=True)
             ),
         )
         for joint in joints
@@ -307,16 +310,19 @@ def read_outlines(path: Path) -> dict[str, NDArray[np.bool_]]:
 
 
 def _measure(
-    masks: JointMasks, belief: Belief, joint: ReadJoint, rules: GradeSettings
+    masks: JointMasks,
+    outlines: Mapping[str, NDArray[np.bool_]],
+    belief: Belief,
+    rules: GradeSettings,
 ) -> tuple[Contrast, Extents, tuple[float, ...]]:
     """Measure one joint on one contrast, and its outlines against the true ones."""
     lesions = doubt_lesions(masks.lesions, belief, masks.geometry.voxel_volume_mm3)
     believed = dataclasses.replace(masks, lesions=lesions)
     overlaps = []
     for name, members in OUTLINES.items():
-        if name in joint.outlines:
+        if name in outlines:
             found = np.maximum.reduce([lesions[one] for one in members]) >= _MASK
-            overlaps.append(dice(found, joint.outlines[name]))
+            overlaps.append(dice(found, outlines[name]))
     extents = measure_segmented(believed, rules)
     return masks.sequence, extents, tuple(overlaps)
 

@@ -83,7 +83,7 @@ def failed_study(
 
 
 def true_outlines(
-    truth: JointTruth, labels: Mapping[str, int], geometry: VolumeGeometry
+    truth: JointTruth, labels: Mapping[str, int], masks: JointMasks
 ) -> dict[str, NDArray[np.bool_]]:
     """Return the true effusion and edema of one joint on a grid of the prediction.
 
@@ -93,14 +93,15 @@ def true_outlines(
         With the path of its label map.
     labels : mapping of str to int
         As `StudyTruth.lesion_labels`.
-    geometry : VolumeGeometry
-        Such as that of `JointMasks`.
+    masks : JointMasks
+        Their grid, and the contrast during which the patient lay as the outlines do.
     """
     lesions, grid = read_labels(truth.lesions_path)
+    grid = truth.during(grid, masks.sequence)
     outlines = {}
     for name, members in OUTLINES.items():
         actual = np.isin(lesions, [labels[lesion.value] for lesion in members])
-        share = resample(actual.astype(np.float32), grid, geometry)
+        share = resample(actual.astype(np.float32), grid, masks.geometry)
         outlines[name] = np.asarray(share >= 0.5)
     return outlines
 
@@ -209,8 +210,9 @@ def _overlap(
     labels: Mapping[str, int],
     definitions: DefinitionSettings,
 ) -> dict[str, dict[str, float]]:
-    """Compare outlines on the fine grid of the truth."""
+    """Compare outlines on the fine grid of the truth, as the patient lay then."""
     lesions, grid = read_labels(truth.lesions_path)
+    grid = truth.during(grid, masks.sequence)
     overlap = {}
     for name, members in OUTLINES.items():
         actual = np.isin(lesions, [labels[lesion.value] for lesion in members])

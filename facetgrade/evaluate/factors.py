@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from facetgrade.anatomy import FacetJoint
 from facetgrade.study import Plane
 from facetgrade.study import Sequence as Contrast
@@ -42,6 +44,7 @@ def factors_of(truth: Mapping[str, Any]) -> dict[str, str]:
     return {
         **_patient(truth["provenance"]),
         **_acquisition(truth["series"]),
+        **_movement(truth),
         "header habit": truth["habit"],
     }
 
@@ -148,10 +151,23 @@ def _scanner(series: Entries, edema: Entries) -> dict[str, str]:
         factors["ghosts"] = _within(strongest, (0.8, 1.2), "%")
     if all("wrap_share" in s for s in series):
         factors["wrap-around"] = _yes(any(s["wrap_share"] for s in series))
-    if any("displaced_mm" in s for s in series):
-        farthest_mm = max(s.get("displaced_mm", 0.0) for s in series)
-        factors["moved between series"] = _yes(farthest_mm > _MOVED_MM)
     return factors
+
+
+def _movement(truth: Mapping[str, Any]) -> dict[str, str]:
+    """Tell whether joints lay elsewhere in one series than where the truth is."""
+    series = truth["series"]
+    if not all("displacement_lps" in one for one in series):
+        return {}
+    centers = np.array([one["center_lps_mm"] for one in truth["joints"]], float)
+    farthest_mm = 0.0
+    for one in series:
+        if one["displacement_lps"] is not None:
+            moved = np.array(one["displacement_lps"], float)
+            there = centers @ moved[:3, :3].T + moved[:3, 3]
+            away_mm = np.linalg.norm(there - centers, axis=1)
+            farthest_mm = max(farthest_mm, float(away_mm.max()))
+    return {"moved between series": _yes(farthest_mm > _MOVED_MM)}
 
 
 def _yes(holds: bool) -> str:

@@ -59,6 +59,9 @@ class JointTruth:
         Distance of the nearest metal, infinite without any.
     lesions_path : Path
         Label map of the lesions.
+    displacement_lps : mapping of Sequence to (4, 4) float64 ndarray
+        Maps LPS mm of the truth to where it was during the first series of a contrast
+        that shows edema, one without motion if there is one; absent where it lay there.
     factors : mapping of str to str
         What lies beside the joint.
     """
@@ -69,7 +72,17 @@ class JointTruth:
     covered: float
     metal_mm: float
     lesions_path: Path
+    displacement_lps: Mapping[Sequence, NDArray[np.float64]]
     factors: Mapping[str, str]
+
+    def during(self, geometry: VolumeGeometry, contrast: Sequence) -> VolumeGeometry:
+        """Move a grid of the truth to where it was on a contrast that shows edema."""
+        moved = self.displacement_lps.get(contrast)
+        if moved is None:
+            return geometry
+        return VolumeGeometry(
+            shape=geometry.shape, index_to_lps=moved @ geometry.index_to_lps
+        )
 
     def gradable_grade(self, *, min_covered: float, metal_mm: float) -> int:
         """Return the grade, or `UNGRADABLE` out of view or as near to metal as that."""
@@ -136,12 +149,13 @@ def read_truth(folder: Path) -> StudyTruth:
         for one in series
         if Sequence(one["sequence"]).shows_edema and one.get("motion") is None
     ]
+    moved = _displacements(series)
     return StudyTruth(
         study_uid=values["study_uid"],
         patient=values["patient_id"],
         joints={
             (joint := FacetJoint(Level(entry["level"]), Side(entry["side"]))): _joint(
-                folder, entry, edema, factors_of_joint(values, joint)
+                folder, entry, edema, moved, factors_of_joint(values, joint)
             )
             for entry in values["joints"]
         },
@@ -169,6 +183,7 @@ def _joint(
     folder: Path,
     entry: Mapping[str, Any],
     edema: list[str],
+    moved: Mapping[Sequence, NDArray[np.float64]],
     factors: Mapping[str, str],
 ) -> JointTruth:
     """Read one joint."""
@@ -188,8 +203,24 @@ def _joint(
         covered=max((float(entry["covered"][uid]) for uid in edema), default=0.0),
         metal_mm=math.inf if metal_mm is None else float(metal_mm),
         lesions_path=folder / entry["masks"]["lesions"],
+        displacement_lps=moved,
         factors=factors,
     )
+
+
+def _displacements(
+    series: list[Mapping[str, Any]],
+) -> dict[Sequence, NDArray[np.float64]]:
+    """Read how the patient lay displaced in the series that judge each contrast."""
+    still_first = sorted(series, key=lambda one: one.get("motion") is not None)
+    first: dict[Sequence, Any] = {}
+    for one in still_first:
+        first.setdefault(Sequence(one["sequence"]), one.get("displacement_lps"))
+    return {
+        sequence: np.array(matrix, np.float64)
+        for sequence, matrix in first.items()
+        if sequence.shows_edema and matrix is not None
+    }
 
 
 def _bodies(entries: list[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:

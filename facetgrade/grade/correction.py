@@ -20,6 +20,7 @@ from facetgrade.findings import Extents, Interval, JointMasks, SequenceGrade
 from facetgrade.grade.measure import measure_extents
 from facetgrade.grade.rules import apply_rules
 from facetgrade.grade.settings import CorrectionSettings, Curve, GradeSettings
+from facetgrade.grade.thresholds import MASK_PROBABILITY
 
 _MEASURES = ("effusion_width_mm", "perimeter_fraction")
 # The least slope: two joints that differ as measured still differ when corrected.
@@ -63,7 +64,8 @@ def grade_contrast(masks: JointMasks, settings: GradeSettings) -> SequenceGrade:
     outlined = measure_segmented(masks, settings)
     extents = correct_extents(outlined, settings.confidence.correction)
     grade = apply_rules(extents, masks.sequence, settings)
-    return replace(grade, trace=(*grade.trace, *_notes(outlined, extents)))
+    notes = _notes(outlined, extents, settings.segmented.edema_probability)
+    return replace(grade, trace=(*grade.trace, *notes))
 
 
 def correct_extents(extents: Extents, correction: CorrectionSettings) -> Extents:
@@ -173,8 +175,8 @@ def _fit_curve(pairs: NDArray[np.float64], start: Curve) -> Curve:
     return Curve(measured=start.measured, true=tuple(true.tolist()))
 
 
-def _notes(outlined: Extents, extents: Extents) -> list[str]:
-    """Say what the outlines show where the correction changes it."""
+def _notes(outlined: Extents, extents: Extents, edema_probability: float) -> list[str]:
+    """Say from where on edema counts, and what is measured where that is corrected."""
     width_mm = outlined.effusion_width_mm.value, extents.effusion_width_mm.value
     share = outlined.perimeter_fraction.value, extents.perimeter_fraction.value
     texts = [
@@ -185,6 +187,13 @@ def _notes(outlined: Extents, extents: Extents) -> list[str]:
         )
         if before != after
     ]
-    if not texts:
-        return []
-    return [f"the outlines show {'; '.join(texts)} for what the networks miss or add"]
+    notes = []
+    if outlined.perimeter_fraction.value and edema_probability < MASK_PROBABILITY:
+        notes.append(
+            f"sectors count edema from a probability of {edema_probability:g} on, "
+            f"outlines show it from {MASK_PROBABILITY:g} on"
+        )
+    if texts:
+        joined = "; ".join(texts)
+        notes.append(f"measured {joined} for what the networks miss or add")
+    return notes

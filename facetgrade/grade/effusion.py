@@ -10,6 +10,7 @@ from facetgrade.anatomy import Structure
 from facetgrade.findings import Interval
 from facetgrade.grade.perimeter import distance_in_plane_mm
 from facetgrade.grade.settings import MeasureSettings
+from facetgrade.grade.thresholds import shift_threshold
 from facetgrade.grade.window import window_around
 
 _STEP_MM = 0.1
@@ -87,28 +88,6 @@ def effusion_width_mm(
         )
     )
     return Interval(value, low, high)
-
-
-def shift_threshold(
-    probability: NDArray[np.float32], threshold: float
-) -> NDArray[np.float32]:
-    """Shift logits so that `threshold` becomes 0.5; 0 and 1 stay as they are.
-
-    Parameters
-    ----------
-    probability : float32 ndarray
-        In [0, 1].
-    threshold : float
-        Above 0.5 makes probabilities smaller, below larger.
-
-    Returns
-    -------
-    float32 ndarray
-        In [0, 1], of the same shape.
-    """
-    for_it = probability * (1.0 - threshold)
-    against = (1.0 - probability) * threshold
-    return np.asarray(for_it / (for_it + against), np.float32)
 
 
 def _opposed_surfaces(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from facetgrade.anatomy import ExtensionSite, Structure
 from facetgrade.findings import Extents, Interval, JointMasks
-from facetgrade.grade.effusion import effusion_width_mm, shift_threshold
+from facetgrade.grade.effusion import effusion_width_mm
 from facetgrade.grade.perimeter import (
     SOFT_STRUCTURES,
     PerimeterShare,
@@ -17,7 +17,8 @@ from facetgrade.grade.perimeter import (
     perimeter_share,
 )
 from facetgrade.grade.settings import MeasureSettings
-from facetgrade.grade.signals import MASK_PROBABILITY, Signals, separate_signals
+from facetgrade.grade.signals import Signals, separate_signals
+from facetgrade.grade.thresholds import MASK_PROBABILITY, shift_threshold
 
 _SITES = {
     ExtensionSite.FORAMEN: Structure.FORAMEN,
@@ -55,7 +56,7 @@ def measure_extents(
     Extents
         All zero, with an empty sector map, where no joint space was outlined.
     """
-    signals = separate_signals(masks, settings)
+    signals = separate_signals(masks, settings, edema_probability)
     shares = _perimeter(masks, signals, settings, edema_probability)
     value = shares[1]
     height_30 = _interval([share.height_30 for share in shares])
@@ -117,7 +118,7 @@ def _perimeter(
 ) -> list[PerimeterShare]:
     """Measure the perimeter at the low, the mask and the high threshold."""
     soft_tissue = np.isin(masks.structures, SOFT_STRUCTURES) & masks.in_view
-    edema = np.where(signals.possible, signals.soft, np.float32(0.0))
+    edema = np.where(signals.surrounding, signals.soft, np.float32(0.0))
     thickness = measure_sectors(
         signals.outline,
         soft_tissue,

@@ -12,9 +12,8 @@ from facetgrade.anatomy import BONES, Lesion, Structure
 from facetgrade.findings import JointMasks
 from facetgrade.grade.perimeter import SOFT_STRUCTURES, joint_outline
 from facetgrade.grade.settings import MeasureSettings
+from facetgrade.grade.thresholds import MASK_PROBABILITY, shift_back
 from facetgrade.grade.window import window_around
-
-MASK_PROBABILITY = 0.5
 
 _EVERY_NEIGHBOR = np.ones((3, 3, 3), bool)
 _ARTICULAR = (
@@ -28,7 +27,8 @@ class Signals:
     """Lesion probabilities in the places where each lesion can be.
 
     `connected` holds the masks that belong to this joint, grown by a voxel; `possible`
-    the same at the probability of the upper limits.
+    the same at the probability of the upper limits, `surrounding` at that of the upper
+    limit of the perimeter.
     """
 
     outline: NDArray[np.bool_]
@@ -36,13 +36,18 @@ class Signals:
     beyond_recess: NDArray[np.bool_]
     connected: NDArray[np.bool_]
     possible: NDArray[np.bool_]
+    surrounding: NDArray[np.bool_]
     effusion: NDArray[np.float32]
     soft: NDArray[np.float32]
     marrow: NDArray[np.float32]
     cyst: NDArray[np.float32]
 
 
-def separate_signals(masks: JointMasks, settings: MeasureSettings) -> Signals:
+def separate_signals(
+    masks: JointMasks,
+    settings: MeasureSettings,
+    edema_probability: float = MASK_PROBABILITY,
+) -> Signals:
     """Assign every lesion voxel to joint, soft tissue, marrow or cyst of this joint.
 
     Fluid belongs to the joint where it is continuous with the outlined joint. Edema
@@ -56,6 +61,8 @@ def separate_signals(masks: JointMasks, settings: MeasureSettings) -> Signals:
         Structures and lesion probabilities on the joint-aligned grid.
     settings : MeasureSettings
         Thresholds and distances.
+    edema_probability : float
+        From this probability on edema counts for the perimeter.
 
     Returns
     -------
@@ -83,17 +90,20 @@ def separate_signals(masks: JointMasks, settings: MeasureSettings) -> Signals:
     edema_seeds = (beside & soft_place) | articular
     edema = np.maximum(soft, marrow)
     bridges = (spacing_mm, settings.bridge_mm)
-    connected, possible = (
-        _continuous(effusion, edema, edema_seeds, threshold, *bridges)
-        for threshold in (MASK_PROBABILITY, settings.high_threshold)
-    )
+    least = shift_back(settings.high_threshold, edema_probability)
+    thresholds = {MASK_PROBABILITY, settings.high_threshold, least}
+    places = {
+        threshold: _continuous(effusion, edema, edema_seeds, threshold, *bridges)
+        for threshold in thresholds
+    }
     near_cyst = _touching(cyst, to_outline_mm <= settings.bridge_mm)
     return Signals(
         outline=outline,
         articular=articular,
         beyond_recess=to_outline_mm > settings.flaval_recess_mm,
-        connected=connected,
-        possible=possible,
+        connected=places[MASK_PROBABILITY],
+        possible=places[settings.high_threshold],
+        surrounding=places[least],
         effusion=effusion,
         soft=soft,
         marrow=marrow,

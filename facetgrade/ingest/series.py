@@ -131,16 +131,12 @@ def classify(tags: SeriesTags, pixels: PixelEvidence, rules: SeriesRules) -> Cla
         suppressed = hint.fat_suppressed
     agent = _first([clues.contrast_agent for clues in ranked], "contrast", notes)
     told = physics.weighting or text.fat_suppressed is not None or agent is not None
-    named = text.weighting is Sequence.T1 and text.fat_suppressed is None
-    if (
-        suppressed
-        and named
-        and physics.weighting
-        and not (physics.fat_suppressed or agent)
-    ):
+    sure = physics.weighting is Sequence.T1 and text.weighting is Sequence.T1
+    if sure and not (physics.fat_suppressed or text.fat_suppressed or agent):
         # Whoever names T1 would have named suppression, too; dark fat has other causes.
+        if suppressed:
+            notes.append("only the pixels speak of fat suppression")
         suppressed = None
-        notes.append("only the pixels speak of fat suppression")
     if weighting is Sequence.T1 and suppressed and not told:
         # T1 with fat suppression is hardly ever acquired without contrast agent.
         agent = True

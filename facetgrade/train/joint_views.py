@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facetgrade.errors import ModelError
 from facetgrade.segment.patches import CONTRASTS
 from facetgrade.simulate.movement import series_of_truth
 
@@ -91,6 +92,17 @@ def write_joint(joint: ScannedJoint, path: Path) -> None:
 
 
 def read_joint(path: Path) -> ScannedJoint:
-    """Read what `write_joint` wrote."""
+    """Read what `write_joint` wrote.
+
+    Raises
+    ------
+    ModelError
+        If the file is of an earlier version.
+    """
     with np.load(path, allow_pickle=False) as kept:
+        if set(kept.files) != {one.name for one in fields(ScannedJoint)}:
+            raise ModelError(
+                f"{path}: is of an earlier version; remove the folder of cases "
+                f"{path.parent.parent}, so that they are made anew"
+            )
         return ScannedJoint(**{key: kept[key] for key in kept.files})

@@ -132,7 +132,7 @@ def _fit(
 
 def _different(joints: Sequence[KeptJoint]) -> int:
     """Count joints once, however many readers they had."""
-    return len({Path(joint.outlines).parent for joint in joints})
+    return len({Path(joint.outlines[0]).parent for joint in joints})
 
 
 def _from_those_in_use(
@@ -210,7 +210,7 @@ def _keep(
     return KeptJoint.write(
         folder / str(row.number),
         segmented.masks,
-        _outlines(true, config) if true else {},
+        [_outlines(true, config) if true else {}] * len(segmented.masks),
         grade=grade,
         measures={key: getattr(extents, key).value for key in measures},
     )

@@ -138,7 +138,7 @@ def test_what_is_not_believed_does_not_grade():
         grade=2,
         measures={"effusion_width_mm": 0.0, "perimeter_fraction": 0.4},
         masks=(edema,),
-        outlines=outlines,
+        outlines=(outlines,),
     )
 
     unbelieved, believed = [

@@ -207,6 +207,26 @@ def test_outlines_are_compared_where_the_truth_lies(truth_folder):
     assert moved["hd95_mm"] == pytest.approx(1.0)  # two columns of 0.5 mm
 
 
+def test_outlines_are_compared_as_the_patient_lay_during_their_contrast(truth_folder):
+    path = truth_folder / "truth.json"
+    values = json.loads(path.read_text("utf-8"))
+    shifted = np.eye(4)
+    shifted[:3, 3] = frame(Side.LEFT).lateral  # two columns of 0.5 mm
+    still = {"displacement_lps": None}
+    moved = {"displacement_lps": shifted.tolist()}
+    stir, axial = values["series"][1], series("1.3", "T2-FS", "axial", "spectral")
+    values["series"] = [{**stir, "motion": {"moves": 1}, **still}, {**axial, **moved}]
+    for joint in values["joints"]:
+        joint["covered"]["1.3"] = 1.0
+    path.write_text(json.dumps(values), encoding="utf-8")
+
+    there = compare(graded(columns=slice(4, 8)), truth_folder).overlap["effusion"]
+    here = compare(graded(), truth_folder).overlap["effusion"]
+
+    assert there["dice"] == 1.0
+    assert here["dice"] == pytest.approx(0.5)
+
+
 def test_a_joint_outside_every_series_that_shows_edema_has_no_true_grade(
     truth_folder,
 ):

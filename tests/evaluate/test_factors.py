@@ -1,5 +1,6 @@
 import tomllib
 
+import numpy as np
 import pytest
 
 from facetgrade.anatomy import FacetJoint, Level, Side
@@ -23,7 +24,14 @@ def one_series(plane="sagittal", sequence="T2-FS", **changes):
 
 
 def factors(*series, **provenance):
-    return factors_of({"provenance": provenance, "series": series, "habit": "ge"})
+    return factors_of(
+        {
+            "provenance": provenance,
+            "series": series,
+            "joints": [{"center_lps_mm": [0.0, 70.0, 0.0]}],
+            "habit": "ge",
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,17 +126,31 @@ def test_the_finest_pixel_and_the_strongest_ghost_of_edema_series_count():
     assert found["wrap-around"] == "yes"
 
 
+def turned(degrees, shift_mm):
+    """A turn about the axis through the origin and a shift to the left."""
+    angle = np.radians(degrees)
+    moved = np.eye(4)
+    moved[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    moved[0, 3] = shift_mm
+    return moved.tolist()
+
+
 @pytest.mark.parametrize(
-    ("displaced_mm", "moved"), [([0.0, 1.4], "yes"), ([0.9, 0.0], "no")]
+    ("moves", "moved"),
+    [
+        ([None, turned(0.0, 1.4)], "yes"),
+        ([turned(0.0, 0.9), None], "no"),
+        ([None, turned(1.0, 0.0)], "yes"),  # 70 mm away that is 1.2 mm
+        ([None, None], "no"),
+    ],
 )
-def test_a_patient_moved_between_series_by_more_than_a_millimeter(displaced_mm, moved):
-    series = [one_series(displaced_mm=one) for one in displaced_mm]
-    assert factors(*series)["moved between series"] == moved
+def test_joints_that_moved_between_series_by_more_than_a_millimeter(moves, moved):
+    found = factors(*(one_series(displacement_lps=one) for one in moves))
+    assert found["moved between series"] == moved
 
 
-def test_series_that_stayed_in_place_need_no_word_about_it():
-    found = factors(one_series(), one_series("axial", displaced_mm=2.0))
-    assert found["moved between series"] == "yes"
+def test_studies_that_say_nothing_of_movement_have_no_such_factor():
+    assert "moved between series" not in factors(one_series())
 
 
 @pytest.mark.parametrize(

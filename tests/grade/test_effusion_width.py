@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from facetgrade.anatomy import Structure
-from facetgrade.grade.effusion import shift_threshold
 from facetgrade.grade.measure import measure_extents
+from facetgrade.grade.thresholds import shift_threshold
 
 
 def width_of(masks, settings):

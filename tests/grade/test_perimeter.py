@@ -115,12 +115,22 @@ def test_a_sector_needs_edema_one_mm_thick(
     assert extents.perimeter_fraction_all_sectors == fraction
 
 
-@pytest.mark.parametrize(("probability", "fraction"), [(0.5, 0.25), (0.2, 1.0)])
+@pytest.mark.parametrize(
+    ("unsure", "probability", "limits"),
+    [
+        (0.35, 0.5, (0.25, 0.25, 1.0)),
+        (0.35, 0.2, (0.25, 1.0, 1.0)),
+        (0.25, 0.5, (0.25, 0.25, 0.25)),
+        (0.25, 0.2, (0.25, 1.0, 1.0)),
+        (0.15, 0.2, (0.25, 0.25, 1.0)),
+    ],
+)
 def test_unsure_edema_fills_sectors_from_the_chosen_probability_on(
-    build_joint, shipped, probability, fraction
+    build_joint, shipped, unsure, probability, limits
 ):
     masks = build_joint(
-        edema=lambda g: g.ring(10.0, 14.0) * np.where(arc(g, 0, 90), 0.9, 0.35), **FINE
+        edema=lambda g: g.ring(10.0, 14.0) * np.where(arc(g, 0, 90), 0.9, unsure),
+        **FINE,
     )
     settings = shipped.model_copy(
         update={"segmented": SegmentedSettings(edema_probability=probability)}
@@ -128,10 +138,8 @@ def test_unsure_edema_fills_sectors_from_the_chosen_probability_on(
 
     extents = measure_segmented(masks, settings)
 
-    assert extents.perimeter_fraction.value == pytest.approx(fraction, abs=0.03)
-    assert measure_extents(
-        masks, shipped.measure
-    ).perimeter_fraction.value == pytest.approx(0.25, abs=0.03)
+    found = extents.perimeter_fraction
+    assert (found.low, found.value, found.high) == pytest.approx(limits, abs=0.03)
     assert extents.soft_tissue_edema_mm3 == (
         measure_extents(masks, shipped.measure).soft_tissue_edema_mm3
     )

@@ -225,6 +225,10 @@ def test_t1_that_is_named_and_timed_is_not_suppressed_by_its_pixels_alone():
     assert sequence_of(dark_fat, description="Sag T1 fs", **times(600, 12)) is (
         Sequence.OTHER
     )
+    bright_fluid = PixelEvidence(fluid=3.0, fat=-3.5)
+    assert sequence_of(bright_fluid, description="Sag T1", **times(4000, 60)) is (
+        Sequence.T2_FS
+    )
     post = {"description": "Sag T1 +C", "scan_options": ("FS",)}
     assert sequence_of(dark_fat, **post, **times(600, 12)) is Sequence.T1_FS_POST
 

@@ -147,7 +147,7 @@ def test_each_reader_counts_for_what_was_looked_for_where_it_was_found(
 
     kept = fit_own_settings(network, settings, tmp_path / "run")
 
-    places = {Path(joint.outlines).parent.name: joint for joint in kept}
+    places = {Path(joint.outlines[0]).parent.name: joint for joint in kept}
     assert len(kept) == 4
     assert set(places) == {name_of(row) for row in (whole, partial, graded)}
     assert f"{elsewhere['level']} {elsewhere['side']}" in caplog.text
@@ -157,7 +157,7 @@ def test_each_reader_counts_for_what_was_looked_for_where_it_was_found(
     truth = true_width_mm(partial)
     found = places[name_of(partial)].measures["effusion_width_mm"]
     assert found == pytest.approx(truth, abs=0.6)
-    one, other = (j for j in kept if Path(j.outlines).parent.name == name_of(whole))
+    one, other = (j for j in kept if Path(j.outlines[0]).parent.name == name_of(whole))
     assert one.measures == other.measures
     assert {one.grade, other.grade} == {int(whole["grade"])}
 
