@@ -50,7 +50,7 @@ def factors_of(truth: Mapping[str, Any]) -> dict[str, str]:
 
 
 def factors_of_joint(truth: Mapping[str, Any], joint: FacetJoint) -> dict[str, str]:
-    """Describe what lies beside one joint and looks like its synovitis.
+    """Describe how worn one joint is, and what beside it looks like its synovitis.
 
     Parameters
     ----------
@@ -59,7 +59,8 @@ def factors_of_joint(truth: Mapping[str, Any], joint: FacetJoint) -> dict[str, s
     joint : FacetJoint
         Level and side.
     """
-    drawn = truth["provenance"].get("lookalikes")
+    provenance = truth["provenance"]
+    drawn = provenance.get("lookalikes")
     if drawn is None:
         return {}
     named = (
@@ -67,7 +68,12 @@ def factors_of_joint(truth: Mapping[str, Any], joint: FacetJoint) -> dict[str, s
         for kind, name in _BESIDE_A_JOINT.items()
         if f"{kind} {joint}" in _list(drawn)
     )
-    return {"beside the joint": next(named, "nothing")}
+    upper = joint.level.value.partition("-")[0]
+    spur_mm = float(provenance.get(f"osteophyte_{upper}_{joint.side}_mm", 0.0))
+    return {
+        "beside the joint": next(named, "nothing"),
+        "osteophytes": _within(spur_mm, (1.0, 3.0), "mm") if spur_mm else "none",
+    }
 
 
 def _patient(drawn: Mapping[str, str]) -> dict[str, str]:
@@ -149,6 +155,9 @@ def _scanner(series: Entries, edema: Entries) -> dict[str, str]:
     if edema and all("ghost_amplitude" in s for s in edema):
         strongest = 100.0 * max(s["ghost_amplitude"] for s in edema)
         factors["ghosts"] = _within(strongest, (0.8, 1.2), "%")
+    if edema and all("pulsation_amplitude" in s for s in edema):
+        strongest = 100.0 * max(s["pulsation_amplitude"] for s in edema)
+        factors["pulsation of vessels"] = _within(strongest, (20.0, 40.0), "%")
     if all("wrap_share" in s for s in series):
         factors["wrap-around"] = _yes(any(s["wrap_share"] for s in series))
     return factors

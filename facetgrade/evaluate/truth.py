@@ -63,7 +63,7 @@ class JointTruth:
         Maps LPS mm of the truth to where it was during the first series of a contrast
         that shows edema, one without motion if there is one; absent where it lay there.
     factors : mapping of str to str
-        What lies beside the joint.
+        How worn the joint is and what lies beside it.
     """
 
     frame: JointFrame

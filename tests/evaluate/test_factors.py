@@ -126,6 +126,29 @@ def test_the_finest_pixel_and_the_strongest_ghost_of_edema_series_count():
     assert found["wrap-around"] == "yes"
 
 
+def test_the_strongest_pulsation_among_edema_series_counts():
+    found = factors(
+        one_series(pulsation_amplitude=0.1),
+        one_series("axial", pulsation_amplitude=0.5),
+        one_series(sequence="T1", pulsation_amplitude=0.6),
+    )
+    assert found["pulsation of vessels"] == "over 40 %"
+
+
+@pytest.mark.parametrize(
+    ("provenance", "named"),
+    [
+        ({"osteophyte_L4_left_mm": "3.4"}, "over 3 mm"),
+        ({"osteophyte_L4_right_mm": "3.4", "osteophyte_L3_left_mm": "2.0"}, "none"),
+        ({"osteophyte_L4_left_mm": "0.6"}, "below 1 mm"),
+    ],
+)
+def test_the_longest_osteophyte_of_the_joint_itself_counts(provenance, named):
+    truth = {"provenance": {"lookalikes": "", **provenance}}
+    joint = FacetJoint(Level.L4_L5, Side.LEFT)
+    assert factors_of_joint(truth, joint)["osteophytes"] == named
+
+
 def turned(degrees, shift_mm):
     """A turn about the axis through the origin and a shift to the left."""
     angle = np.radians(degrees)
@@ -195,7 +218,7 @@ def test_a_lookalike_belongs_to_the_joint_it_lies_beside(joint, beside):
     )
     truth = {"provenance": {"lookalikes": drawn}}
 
-    assert factors_of_joint(truth, joint) == {"beside the joint": beside}
+    assert factors_of_joint(truth, joint)["beside the joint"] == beside
 
 
 def test_truth_without_lookalikes_says_nothing_of_the_joint():
