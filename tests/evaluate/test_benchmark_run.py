@@ -98,10 +98,10 @@ def test_a_benchmark_keeps_its_studies_and_grades_them_again(tmp_path):
     assert [line[2] for line in lines] == ["1 of 1 patients were done"]
 
     rows = [row_from_json(row) for row in joints_of(tmp_path / "out")]
-    worst = replace(rows[5], truth_grade=4, grade=0)
+    worst = replace(rows[5], located=True, right=False)
     settings = read_config()
     page = gallery_page(
-        [*rows[:5], worst],
+        [worst, *rows[:5]],
         lambda study: next((tmp_path / "studies").glob(f"*/*_{study.split('_')[1]}")),
         load_models(settings, choose_device("cpu")),
         settings,
